@@ -1,0 +1,29 @@
+// npm run generate: writes every generated file. With --check it writes nothing and fails when one is not current.
+import { readFileSync, writeFileSync } from "node:fs";
+import { kubeTypes } from "./generate-kube-types.ts";
+
+const root = new URL("../", import.meta.url);
+const generated: Record<string, () => string> = {
+  "src/formats/kube-types.generated.ts": kubeTypes,
+};
+
+const check = process.argv.includes("--check");
+let stale = 0;
+for (const [path, generate] of Object.entries(generated)) {
+  const file = new URL(path, root);
+  const wanted = generate();
+  if (read(file) === wanted) continue;
+  stale++;
+  if (check) console.error(`${path} is not current: run 'npm run generate'`);
+  else writeFileSync(file, wanted), console.log(`wrote ${path}`);
+}
+process.exitCode = check && stale > 0 ? 1 : 0;
+
+function read(file: URL): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

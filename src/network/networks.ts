@@ -1,0 +1,80 @@
+/** Container networks: bridges, addresses, published ports, names. What docker-api, containers/ and kube-node ask of this room. */
+
+export interface NetworkConfig {
+  readonly name: string;
+  readonly driver: "bridge" | "host" | "null";
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly enableIPv6: boolean;
+  readonly ipam: readonly { readonly subnet: string; readonly gateway?: string; readonly ipRange?: string; readonly auxAddresses?: Readonly<Record<string, string>> }[];
+  /** Docker's driver options: com.docker.network.bridge.name, ...enable_icc, ...enable_ip_masquerade, ...host_binding_ipv4, com.docker.network.driver.mtu. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Network extends NetworkConfig {
+  readonly id: string;
+  readonly createdAt: number;
+  /** Link name of the bridge; undefined for host and null networks. */
+  readonly bridge?: string;
+}
+
+export interface PortMapping {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly containerPort: number;
+  /** "" or "0.0.0.0": every IPv4 address; "::": every IPv6 address. */
+  readonly hostAddress: string;
+  /** 0: pick from the ephemeral range. */
+  readonly hostPort: number;
+}
+
+export interface AttachRequest {
+  /** Container or pod sandbox id. */
+  readonly owner: string;
+  readonly networkId: string;
+  /** The process whose network namespace gets the interface. */
+  readonly pid: number;
+  /** eth0, eth1, ... */
+  readonly interfaceName: string;
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly mac?: string;
+  /** Names that resolve to this endpoint on the network's name server. */
+  readonly aliases: readonly string[];
+  readonly ports: readonly PortMapping[];
+  /** Whether the default route goes through this network. */
+  readonly defaultGateway: boolean;
+}
+
+export interface Endpoint {
+  readonly id: string;
+  readonly owner: string;
+  readonly networkId: string;
+  readonly interfaceName: string;
+  readonly ipv4: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly ipv6: string;
+  readonly ipv6PrefixLength: number;
+  readonly ipv6Gateway: string;
+  readonly mac: string;
+  readonly aliases: readonly string[];
+  /** With the host ports that were chosen. */
+  readonly ports: readonly PortMapping[];
+}
+
+export interface Networks {
+  create(config: NetworkConfig): Promise<Network>;
+  remove(id: string): Promise<void>;
+  list(): readonly Network[];
+  /** By id, unambiguous id prefix, or name. */
+  find(reference: string): Network | undefined;
+  /** Reserves the address and host ports and plugs the namespace in. All or nothing. Throws `conflict` for a port or address in use. */
+  attach(request: AttachRequest): Promise<Endpoint>;
+  /** Undoes an attach; harmless when the namespace is already gone. */
+  detach(owner: string, networkId: string): Promise<void>;
+  endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
+  /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
+  reconcile(liveOwners: ReadonlySet<string>): Promise<void>;
+  close(): Promise<void>;
+}
