@@ -19,8 +19,12 @@ export interface Engine {
   pause(id: string): Promise<void>;
   unpause(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
-  /** Changes limits, live when it runs, and the restart policy. */
-  update(id: string, change: { resources?: OciResources; restartPolicy?: RestartPolicy }): Promise<void>;
+  /** Changes limits, live when it runs, and the restart policy; `origin` replaces the client's documents that go with them. */
+  update(id: string, change: { resources?: OciResources; restartPolicy?: RestartPolicy; origin?: Readonly<Record<string, unknown>> }): Promise<void>;
+  /** Joins one more network: plugged in at once when it runs, else at the next start. `conflict` when it is joined already. */
+  connect(id: string, attachment: NetworkAttachment): Promise<void>;
+  /** Leaves a network (name or id). `not-found` when it is not joined; `force` forgives that. */
+  disconnect(id: string, network: string, force: boolean): Promise<void>;
   remove(id: string, options?: { force?: boolean; volumes?: boolean }): Promise<void>;
   /** By id, unambiguous id prefix, or name. Throws `not-found` ("No such container: x") or `invalid` for an ambiguous prefix. */
   get(reference: string): Container;
