@@ -1,0 +1,39 @@
+// npm run build: bundles src/ into dist/ with esbuild. The entry points are the command, the runtime command, the library and the worker threads.
+import { globSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { basename } from "node:path";
+import { build } from "esbuild";
+
+const root = new URL("../", import.meta.url).pathname;
+const dist = `${root}dist`;
+
+/** Worker threads are files named `*.worker.ts`; each becomes an entry point of its own name. */
+const workers = globSync("src/**/*.worker.ts", { cwd: root });
+const entries = [
+  "src/main/gantry.ts",
+  "src/main/index.ts",
+  ...workers,
+  ...globSync("src/main/gantry-runtime.ts", { cwd: root }),
+];
+
+for (const stale of await readdir(dist).catch(() => [] as string[])) await rm(`${dist}/${stale}`, { recursive: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: Object.fromEntries(entries.map((path) => [basename(path, ".ts"), path])),
+  outdir: dist,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node26",
+  // The native module is loaded from node_modules at run time.
+  external: ["koffi"],
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+  },
+  sourcemap: "linked",
+  sourcesContent: false,
+  minifySyntax: true,
+  legalComments: "linked",
+  logLevel: "warning",
+});
