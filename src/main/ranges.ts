@@ -1,0 +1,51 @@
+import { networkInterfaces } from "node:os";
+import { GantryError } from "#base/errors.ts";
+import type { UpOptions } from "#cli/ports.ts";
+
+/** The address ranges of one Gantry. */
+export interface Ranges {
+  readonly bip: string;
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+}
+
+/** Docker's and kubeadm's own customary ranges. */
+const CUSTOMARY: Ranges = { bip: "172.17.0.1/16", podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" };
+
+/**
+ * The customary ranges for the machine's own Gantry; for another root, a /16 of 10/8 that follows from its tag and that no
+ * link of this host uses. What the command line says wins.
+ */
+export function chooseRanges(options: UpOptions): Ranges {
+  const chosen =
+    options.places.instance === "" ? CUSTOMARY : rangesOfInstance(options.places.instance, usedSecondBytes());
+  return {
+    bip: options.bip ?? chosen.bip,
+    podCidr: options.podCidr ?? chosen.podCidr,
+    serviceCidr: options.serviceCidr ?? chosen.serviceCidr,
+  };
+}
+
+/** Pure: the first free `10.n.0.0/16`, n from 100 to 239, starting where the tag says. */
+export function rangesOfInstance(instance: string, used: ReadonlySet<number>): Ranges {
+  const first = Number.parseInt(instance, 36) % 140;
+  for (let step = 0; step < 140; step++) {
+    const n = 100 + ((first + step) % 140);
+    if (!used.has(n)) return { bip: `10.${n}.0.1/18`, podCidr: `10.${n}.64.0/18`, serviceCidr: `10.${n}.128.0/18` };
+  }
+  throw new GantryError(
+    "conflict",
+    "no free /16 of 10.100.0.0-10.239.0.0 is left for this root: give --bip, --pod-cidr and --service-cidr",
+  );
+}
+
+function usedSecondBytes(): Set<number> {
+  const used = new Set<number>();
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { address, family } of addresses ?? []) {
+      const [first, second] = address.split(".").map(Number);
+      if (family === "IPv4" && first === 10 && second !== undefined) used.add(second);
+    }
+  }
+  return used;
+}
