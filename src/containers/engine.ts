@@ -49,6 +49,10 @@ export interface Engine {
   /** Everything that happens to containers, execs, volumes; the newest 1,024 are kept for `since`. */
   events(listener: (event: EngineEvent) => void): () => void;
   pastEvents(sinceMs: number, untilMs: number): readonly EngineEvent[];
+  /** A directory of containers (a pod, a QoS class) below every controller's root: made when missing, with these limits. */
+  setCgroupParent(path: string, resources: OciResources): Promise<void>;
+  /** Removes an empty one; harmless when it is gone. */
+  removeCgroupParent(path: string): Promise<void>;
   readonly volumes: Volumes;
   /** Stops watching; containers run on. */
   close(): Promise<void>;
