@@ -26,6 +26,8 @@ export interface PortMapping {
   readonly hostAddress: string;
   /** 0: pick from the ephemeral range. */
   readonly hostPort: number;
+  /** In a request: any free port from hostPort to here. */
+  readonly hostPortEnd?: number;
 }
 
 export interface AttachRequest {
