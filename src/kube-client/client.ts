@@ -2,7 +2,8 @@ import type { KubeObject, Typed } from "#formats/kube-object.ts";
 
 /**
  * The client port: how the scheduler, controllers, kubelet and CLI reach the API. `https-client.ts` speaks it over TLS;
- * main/ plugs in an in-process one. Objects handed out are shared and frozen by convention: copy before you change.
+ * main/ plugs in an in-process one. Objects handed out carry `apiVersion` and `kind` (items of lists too) and are shared and frozen by
+ * convention: copy before you change.
  * Failures are GantryErrors: not-found, already-exists, conflict, invalid, gone, forbidden, ..., with the API's
  * Status document in `details.status`.
  */
@@ -21,9 +22,20 @@ export interface KubeClient {
     patch: Patch,
     subresource?: string,
   ): Promise<T>;
-  delete<T extends KubeObject>(resource: Typed<T>, namespace: string | undefined, name: string, options?: DeleteOptions): Promise<void>;
+  delete<T extends KubeObject>(
+    resource: Typed<T>,
+    namespace: string | undefined,
+    name: string,
+    options?: DeleteOptions,
+  ): Promise<void>;
   /** POSTs a document to a subresource of an object: `binding`, `eviction`, `token`, ... */
-  post<T extends KubeObject>(resource: Typed<T>, namespace: string | undefined, name: string, subresource: string, body: object): Promise<object>;
+  post<T extends KubeObject>(
+    resource: Typed<T>,
+    namespace: string | undefined,
+    name: string,
+    subresource: string,
+    body: object,
+  ): Promise<object>;
 }
 
 export interface Selectors {
