@@ -1,10 +1,15 @@
 // npm run generate: writes every generated file. With --check it writes nothing and fails when one is not current.
 import { readFileSync, writeFileSync } from "node:fs";
+import { kubeSchema } from "./generate-kube-schema.ts";
 import { kubeTypes } from "./generate-kube-types.ts";
+import { launchStepsC, launchStepsTypescript } from "./generate-launch-steps.ts";
 
 const root = new URL("../", import.meta.url);
 const generated: Record<string, () => string> = {
   "src/formats/kube-types.generated.ts": kubeTypes,
+  "src/linux/launch-steps.generated.ts": launchStepsTypescript,
+  "native/shim/steps.generated.h": launchStepsC,
+  "src/formats/kube-schema/schema.generated.ts": kubeSchema,
 };
 
 const check = process.argv.includes("--check");
@@ -15,7 +20,7 @@ for (const [path, generate] of Object.entries(generated)) {
   if (read(file) === wanted) continue;
   stale++;
   if (check) console.error(`${path} is not current: run 'npm run generate'`);
-  else writeFileSync(file, wanted), console.log(`wrote ${path}`);
+  else (writeFileSync(file, wanted), console.log(`wrote ${path}`));
 }
 process.exitCode = check && stale > 0 ? 1 : 0;
 
