@@ -1,0 +1,137 @@
+import { closeSync, openSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { CommitMessage } from "./messages.ts";
+import { unpackRows, type Row } from "./rows.ts";
+
+/**
+ * `current`: each key as it is. `history`: an undo log: what a key held before the change of that revision (so a value
+ * is on disk once, and creating writes no second copy). Short-lived keys leave no history.
+ */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS current (
+    key TEXT PRIMARY KEY, value BLOB NOT NULL, create_revision INTEGER NOT NULL, mod_revision INTEGER NOT NULL,
+    ttl_ms REAL, written_at_ms REAL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS history (
+    revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB, create_revision INTEGER, mod_revision INTEGER);
+  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+const SCHEMA_VERSION = 1;
+const PAGE_BYTES = 4096;
+
+export interface Database {
+  meta(name: string): string | undefined;
+  entries(): Generator<Row>;
+  history(): Generator<Row>;
+  commit(message: CommitMessage): void;
+  close(): void;
+}
+
+/** Opens (0600) and locks the file; one process at a time. Every commit is synced to disk before it returns. */
+export function openDatabase(path: string, maxBytes: number | undefined): Database {
+  closeSync(openSync(path, "a", 0o600));
+  const db = new DatabaseSync(path);
+  db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+  db.exec(`PRAGMA journal_size_limit = ${16 * 2 ** 20}; PRAGMA temp_store = MEMORY;`);
+  const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  if (version > SCHEMA_VERSION)
+    throw new Error(`${path} was written by a newer version (schema ${version}, known ${SCHEMA_VERSION})`);
+  db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
+  if (maxBytes !== undefined) db.exec(`PRAGMA max_page_count = ${Math.max(16, Math.floor(maxBytes / PAGE_BYTES))};`);
+  const statements = prepare(db);
+
+  return {
+    meta(name) {
+      const value = statements.getMeta.get(name)?.["value"];
+      return value === undefined || value === null ? undefined : String(value);
+    },
+    *entries() {
+      for (const row of db.prepare("SELECT * FROM current").iterate()) yield entryOf(row, row["written_at_ms"]);
+    },
+    *history() {
+      for (const row of db.prepare("SELECT * FROM history ORDER BY revision").iterate())
+        yield entryOf(row, row["revision"]);
+    },
+    commit(message) {
+      try {
+        transaction(db, () => writeAll(statements, message, true));
+      } catch (error) {
+        // Undo rows need room of their own: without them (and with history's room freed) deleting still works.
+        if (!isFull(error)) throw error;
+        transaction(db, () => writeAll(statements, { ...message, compactedRevision: message.revision }, false));
+      }
+    },
+    close: () => db.close(),
+  };
+}
+
+type Statements = ReturnType<typeof prepare>;
+
+function prepare(db: DatabaseSync) {
+  return {
+    put: db.prepare("INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?, ?)"),
+    remove: db.prepare("DELETE FROM current WHERE key = ?"),
+    remember: db.prepare(`INSERT INTO history SELECT ?1, ?2, c.value, c.create_revision, c.mod_revision
+      FROM (SELECT 1) LEFT JOIN current c ON c.key = ?2`),
+    forget: db.prepare("DELETE FROM history WHERE revision <= ?"),
+    getMeta: db.prepare("SELECT value FROM meta WHERE name = ?"),
+    putMeta: db.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)"),
+  };
+}
+
+/** True for SQLITE_FULL: the disk is full, or the file at its limit. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_FULL;
+}
+
+const SQLITE_FULL = 13;
+
+function transaction(db: DatabaseSync, run: () => void): void {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    run();
+    db.exec("COMMIT");
+  } catch (error) {
+    // SQLite has already rolled back by itself after some failures (a full disk).
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function writeAll(statements: Statements, message: CommitMessage, remember: boolean): void {
+  statements.forget.run(message.compactedRevision);
+  for (const row of unpackRows(message.rows)) {
+    if (remember && row.ttlMs === undefined) statements.remember.run(row.modRevision, row.key);
+    write(statements, row);
+  }
+  statements.putMeta.run("revision", String(message.revision));
+  statements.putMeta.run("compactedRevision", String(message.compactedRevision));
+  statements.putMeta.run("shortLivedDirectories", JSON.stringify(message.shortLivedDirectories));
+}
+
+function write(statements: Statements, row: Row): void {
+  if (row.value) {
+    const lasting = row.ttlMs === undefined;
+    statements.put.run(
+      row.key,
+      row.value,
+      row.createRevision,
+      row.modRevision,
+      row.ttlMs ?? null,
+      lasting ? null : row.stamp,
+    );
+  } else {
+    statements.remove.run(row.key);
+  }
+}
+
+function entryOf(row: Record<string, unknown>, stamp: unknown): Row {
+  const value = row["value"];
+  return {
+    key: String(row["key"]),
+    value: value instanceof Uint8Array ? value : undefined,
+    createRevision: Number(row["create_revision"] ?? 0),
+    modRevision: Number(row["mod_revision"] ?? 0),
+    ttlMs: row["ttl_ms"] === null || row["ttl_ms"] === undefined ? undefined : Number(row["ttl_ms"]),
+    stamp: Number(stamp ?? 0),
+  };
+}

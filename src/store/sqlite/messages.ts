@@ -1,0 +1,31 @@
+import type { PackedRows } from "./rows.ts";
+
+/** What the worker thread is started with. */
+export interface WorkerOptions {
+  readonly path: string;
+  readonly maxBytes: number | undefined;
+}
+
+/** One group commit: all rows become durable together, or none does. */
+export interface CommitMessage {
+  readonly kind: "commit";
+  readonly rows: PackedRows;
+  readonly revision: number;
+  /** History up to here is forgotten. */
+  readonly compactedRevision: number;
+  readonly shortLivedDirectories: readonly string[];
+}
+
+export type ToWorker = CommitMessage | { readonly kind: "close" };
+
+export type FromWorker =
+  | { readonly kind: "entries" | "history"; readonly rows: PackedRows }
+  | {
+      readonly kind: "ready";
+      readonly revision: number;
+      readonly compactedRevision: number;
+      readonly shortLivedDirectories: readonly string[];
+    }
+  | { readonly kind: "committed" }
+  | { readonly kind: "failed"; readonly message: string; readonly full: boolean }
+  | { readonly kind: "closed" };
