@@ -36,7 +36,9 @@ async function collect(store: Store, prefix: string, from: number, count: number
   return new Promise((resolve) => {
     const watch = store.watch(prefix, from, (events) => {
       seen.push(...events);
-      if (seen.length >= count) (watch.close(), resolve(seen));
+      if (seen.length < count) return;
+      watch.close();
+      resolve(seen);
     });
   });
 }

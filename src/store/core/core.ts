@@ -60,7 +60,10 @@ export function storeCore(limits: HistoryLimits, onError: (error: unknown) => vo
   const shortLived = boundedHistory(SHORT_LIVED_HISTORY, (event) =>
     shortLivedFloors.set(directoryOf(event.key), event.revision),
   );
-  for (const { entry } of state?.entries ?? []) (entries.set(entry.key, entry), keys.add(entry.key));
+  for (const { entry } of state?.entries ?? []) {
+    entries.set(entry.key, entry);
+    keys.add(entry.key);
+  }
   for (const event of state?.history ?? []) history.append(event);
   for (const directory of state?.shortLivedDirectories ?? []) shortLivedFloors.set(directory, revision);
 

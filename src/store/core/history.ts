@@ -28,7 +28,9 @@ export function boundedHistory(limits: HistoryLimits, onDrop: (event: StoreEvent
     if (!event) return;
     bytes -= sizeOf(event);
     onDrop(event);
-    if (head > 1024 && head * 2 > events.length) ((events = events.slice(head)), (head = 0));
+    if (head <= 1024 || head * 2 <= events.length) return;
+    events = events.slice(head);
+    head = 0;
   };
   const indexAfter = (revision: number): number => {
     let low = head;
