@@ -24,7 +24,10 @@ export function boundedQueue<T>(capacity: number, brim: Brim, brimError?: () => 
   const length = (): number => items.length - head;
   const take = (): T | undefined => {
     const item = items[head++];
-    if (head > 1024 && head * 2 > items.length) (items.splice(0, head), (head = 0));
+    if (head > 1024 && head * 2 > items.length) {
+      items.splice(0, head);
+      head = 0;
+    }
     return item;
   };
   const queue: BoundedQueue<T> = {

@@ -1,0 +1,46 @@
+import type { Container } from "#containers/engine.ts";
+import type { Pod } from "#formats/kube-types.generated.ts";
+
+/** Labels by which a pod's containers are found again, in the words that every Docker-era tool knows (dockershim's). */
+export const LABEL = {
+  podName: "io.kubernetes.pod.name",
+  podNamespace: "io.kubernetes.pod.namespace",
+  podUid: "io.kubernetes.pod.uid",
+  containerName: "io.kubernetes.container.name",
+  kind: "io.kubernetes.docker.type",
+  restartCount: "io.kubernetes.container.restartCount",
+  sandboxId: "io.kubernetes.sandbox.id",
+} as const;
+
+/** The container name under which the sandbox runs, as dockershim called it. */
+export const SANDBOX_NAME = "POD";
+
+export function podLabels(pod: Pod, containerName: string, restartCount: number): Record<string, string> {
+  return {
+    [LABEL.podName]: pod.metadata.name ?? "",
+    [LABEL.podNamespace]: pod.metadata.namespace ?? "",
+    [LABEL.podUid]: pod.metadata.uid ?? "",
+    [LABEL.containerName]: containerName,
+    [LABEL.kind]: containerName === SANDBOX_NAME ? "podsandbox" : "container",
+    [LABEL.restartCount]: String(restartCount),
+  };
+}
+
+/** `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`: unique, and readable in `docker ps`. */
+export function containerNameFor(pod: Pod, containerName: string, restartCount: number): string {
+  const { name, namespace, uid } = pod.metadata;
+  return `k8s_${containerName}_${name}_${namespace}_${uid}_${restartCount}`;
+}
+
+export function podUidOf(container: Container): string | undefined {
+  return container.config.labels[LABEL.podUid];
+}
+
+/** The sandbox whose namespaces the container joined. */
+export function sandboxIdOf(container: Container): string | undefined {
+  return container.config.labels[LABEL.sandboxId];
+}
+
+export function restartCountOf(container: Container): number {
+  return Number(container.config.labels[LABEL.restartCount] ?? 0);
+}

@@ -1,0 +1,67 @@
+import { isDeepStrictEqual } from "node:util";
+import { errorText, isGantryError } from "#base/errors.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { Pod, PodStatus } from "#formats/kube-types.generated.ts";
+import type { NodeDeps } from "../ports.ts";
+
+/** Reports one pod's status to the API: the newest wins, one write at a time, nothing when nothing changed. */
+export interface StatusWriter {
+  set(pod: Pod, status: PodStatus): void;
+  /** Resolves when the newest status has been written or the pod is gone. */
+  flushed(): Promise<void>;
+}
+
+const RETRY_MS = 1_000;
+
+/** Holds at most one status that is waiting. */
+export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter {
+  let written: PodStatus | undefined;
+  let wanted: { pod: Pod; status: PodStatus } | undefined;
+  let writing: Promise<void> | undefined;
+
+  const write = async (): Promise<void> => {
+    while (wanted) {
+      const { pod, status } = wanted;
+      wanted = undefined;
+      try {
+        const { name, namespace, uid } = pod.metadata;
+        await client.patch(
+          RESOURCES.pods,
+          namespace,
+          name ?? "",
+          { type: "strategic", body: { metadata: { uid }, status: withDirectives(status) } },
+          "status",
+        );
+        written = status;
+      } catch (error) {
+        // Gone, or replaced by a pod of the same name: there is nobody to tell.
+        if (isGantryError(error, "not-found") || isGantryError(error, "conflict")) return;
+        logger.warn({ pod: pod.metadata.name, error: errorText(error) }, "pod status not written; trying again");
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+        wanted ??= { pod, status };
+      }
+    }
+  };
+  return {
+    set(pod, status) {
+      if (!wanted && !writing && isDeepStrictEqual(written ?? pod.status, status)) return;
+      wanted = { pod, status };
+      writing ??= write().finally(() => (writing = undefined));
+    },
+    async flushed() {
+      while (writing) await writing;
+    },
+  };
+}
+
+/** Container statuses are replaced as a whole: a strategic merge would keep fields of a former state. */
+function withDirectives(status: PodStatus): object {
+  const replaced = (list: object[] | undefined): object[] | undefined =>
+    list ? [...list, { $patch: "replace" }] : undefined;
+  return {
+    ...status,
+    containerStatuses: replaced(status.containerStatuses),
+    initContainerStatuses: replaced(status.initContainerStatuses),
+    ephemeralContainerStatuses: replaced(status.ephemeralContainerStatuses),
+  };
+}

@@ -1,0 +1,56 @@
+import type { Duplex } from "node:stream";
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { Random } from "#base/random.ts";
+import type { Engine } from "#containers/engine.ts";
+import type { ImageStore } from "#images/image-store.ts";
+import type { KubeClient } from "#kube-client/client.ts";
+import type { EventRecorder } from "#kube-client/events.ts";
+import type { InformerFactory } from "#kube-client/informer-factory.ts";
+
+/** What a node is told about itself and its cluster. */
+export interface NodeConfig {
+  readonly name: string;
+  /** The address under which the node is known to the cluster. */
+  readonly ip: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly { key: string; value?: string; effect: string }[];
+  /** Pods, volumes and logs of this node; 0700. */
+  readonly dataDir: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  /** The host's resolv.conf: what `dnsPolicy: Default` pods get, and where searches come from. */
+  readonly hostResolvConf: string;
+  readonly podCidr: string;
+  /** Name or id, among the engine's networks, of the pods' network. */
+  readonly podNetwork: string;
+  readonly maxPods: number;
+  readonly kubeletPort: number;
+  readonly gantryVersion: string;
+  readonly kubernetesVersion: string;
+}
+
+/** The few things that a kubelet does to the host besides running containers. */
+export interface HostPort {
+  /** Mounts a tmpfs (emptyDir with medium Memory); `sizeBytes` 0: half of the memory. */
+  mountTmpfs(path: string, sizeBytes: number): void;
+  unmount(path: string): void;
+  /** Connects to a TCP port from inside a process's network namespace. */
+  dial(pid: number, port: number): Promise<Duplex>;
+  /** Runs a job without waiting for it to be due to others: capacity of this machine. */
+  readonly capacity: { readonly cpus: number; readonly memoryBytes: number; readonly diskBytes: number };
+}
+
+/** Everything that the node's parts stand on. */
+export interface NodeDeps {
+  readonly config: NodeConfig;
+  readonly client: KubeClient;
+  readonly informers: InformerFactory;
+  readonly events: EventRecorder;
+  readonly engine: Engine;
+  readonly images: ImageStore;
+  readonly host: HostPort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
