@@ -1,0 +1,134 @@
+import { errorText, isGantryError } from "#base/errors.ts";
+import type { Container } from "#formats/kube-types.generated.ts";
+import { preparePodVolumes, type PreparedVolumes } from "../volumes/pod-volumes.ts";
+import { sandboxConfig } from "./container-config.ts";
+import { isRunning, type ObservedPod } from "./observed.ts";
+import type { PodAction, StopCause } from "./plan.ts";
+import { claimVolume, configSource, podDirectory, podFacts } from "./pod-context.ts";
+import { allContainers, observe, podIps, type PodState } from "./pod-state.ts";
+import { podCgroup } from "./qos.ts";
+import { podResources } from "./resources.ts";
+import { startContainer } from "./start-container.ts";
+import { filesVersion } from "./sync-pod.ts";
+import { stopContainer } from "./terminate.ts";
+
+/** A container that could not be made is tried again after this time. */
+const RETRY_MS = 10_000;
+
+/** Carries out one action of a plan. Failures to start a container become its waiting reason; others are thrown. */
+export async function perform(
+  state: PodState,
+  action: Exclude<PodAction, { kind: "wake" }>,
+  observed: ObservedPod,
+): Promise<void> {
+  switch (action.kind) {
+    case "start-sandbox":
+      return startSandbox(state, action.attempt, observed);
+    case "start":
+      return start(state, action.container, action.restartCount);
+    case "stop":
+      return stop(state, action.name, action.cause, observed);
+    case "remove":
+      return removeContainer(state, action.containerId);
+    case "finish":
+      return state.deps.engine.stop(action.sandboxId, { timeoutSeconds: 0 });
+  }
+}
+
+/** Removes a container and its writable layer; harmless when it is gone. */
+export async function removeContainer({ deps }: PodState, id: string): Promise<void> {
+  try {
+    await deps.engine.remove(id, { force: true, volumes: true });
+  } catch (error) {
+    if (!isGantryError(error, "not-found")) throw error;
+  }
+}
+
+async function startSandbox(state: PodState, attempt: number, observed: ObservedPod): Promise<void> {
+  const { deps, pod } = state;
+  try {
+    if (observed.sandbox?.state.status === "created") await removeContainer(state, observed.sandbox.id);
+    await deps.engine.setCgroupParent(podCgroup(pod), podResources(pod));
+    const config = sandboxConfig(pod, attempt, {
+      podNetwork: deps.config.podNetwork,
+      domain: deps.config.clusterDomain,
+      aliases: [],
+    });
+    const { id } = await deps.engine.create(config);
+    await deps.engine.start(id);
+  } catch (error) {
+    deps.events.record(pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${errorText(error)}`);
+    throw error;
+  }
+}
+
+async function start(state: PodState, container: Container, restartCount: number): Promise<void> {
+  const { deps, pod, waiting, retryAt, aborter } = state;
+  const observed = observe(state);
+  const { sandbox } = observed;
+  if (!sandbox || !isRunning(sandbox)) return;
+  const ips = podIps(state, observed);
+  try {
+    const [image, volumes] = await Promise.all([
+      state.puller.ensure(pod, container, aborter.signal),
+      prepareVolumes(state, ips),
+    ]);
+    await startContainer(deps, {
+      pod,
+      container,
+      restartCount,
+      sandboxId: sandbox.id,
+      podIps: ips,
+      image,
+      volumes,
+      allCapabilities: deps.allCapabilities,
+    });
+    waiting.delete(container.name);
+    retryAt.delete(container.name);
+  } catch (error) {
+    if (aborter.signal.aborted) return;
+    const { reason, until } = isGantryError(error) ? error.details : {};
+    // A volume that cannot be made holds the whole pod back, as in Kubernetes: the container is still being created.
+    if (typeof reason === "string") waiting.set(container.name, { reason, message: errorText(error) });
+    retryAt.set(container.name, typeof until === "number" ? until : deps.clock.now() + RETRY_MS);
+  }
+}
+
+/** Makes the pod's volumes, or brings their files up to date; says what is missing as an event. */
+export async function prepareVolumes(state: PodState, ips: readonly string[]): Promise<PreparedVolumes["byName"]> {
+  const { deps, pod } = state;
+  try {
+    state.filesAreStale = false;
+    state.prepared = await preparePodVolumes({
+      pod,
+      source: configSource(deps),
+      facts: podFacts(deps, ips),
+      token: state.tokens,
+      directory: podDirectory(deps, pod),
+      host: deps.host,
+      claim: (namespace, name) => claimVolume(deps, namespace, name),
+      stamp: `${new Date(deps.clock.now()).toISOString().slice(0, 19).replaceAll(/[-:T]/g, "_")}.${state.stamp++}`,
+    });
+    state.preparedFor = filesVersion(state);
+    return state.prepared.byName;
+  } catch (error) {
+    deps.events.record(pod, "Warning", "FailedMount", `MountVolume.SetUp failed: ${errorText(error)}`);
+    throw error;
+  }
+}
+
+async function stop(state: PodState, name: string, cause: StopCause, observed: ObservedPod): Promise<void> {
+  const { deps, pod } = state;
+  const container = allContainers(pod).find((each) => each.name === name);
+  if (!container) return;
+  if (cause === "liveness" || cause === "startup")
+    deps.events.record(pod, "Normal", "Killing", `Container ${name} failed ${cause} probe, will be restarted`);
+  await stopContainer(
+    deps,
+    pod,
+    container,
+    observed.current.get(name),
+    podIps(state, observed)[0] ?? "",
+    pod.spec?.terminationGracePeriodSeconds ?? 30,
+  );
+}

@@ -1,0 +1,92 @@
+import type { Container as EngineContainer } from "#containers/engine.ts";
+import type { Container, Pod } from "#formats/kube-types.generated.ts";
+import type { NodeDeps } from "../ports.ts";
+import type { TokenSource } from "../volumes/files.ts";
+import type { PreparedVolumes } from "../volumes/pod-volumes.ts";
+import type { CrashBackoff } from "./crash-backoff.ts";
+import { isRunning, observePod, type ObservedPod } from "./observed.ts";
+import type { ProbeSet } from "./probe-set.ts";
+import type { ImagePuller } from "./pull-image.ts";
+import { podStatus, type Waiting } from "./status.ts";
+import type { StatusWriter } from "./status-writer.ts";
+
+export interface WorkerDeps extends NodeDeps {
+  readonly containersOf: (uid: string) => readonly EngineContainer[];
+  readonly allCapabilities: readonly string[];
+  /** Nothing of the pod is left on this node. */
+  readonly onGone: (uid: string) => void;
+}
+
+/**
+ * What a worker knows of its pod besides what the engine and the API say. Only the worker's own loop changes it. None of it needs to
+ * survive a restart: it is rebuilt from what runs.
+ */
+export interface PodState {
+  readonly deps: WorkerDeps;
+  readonly uid: string;
+  pod: Pod;
+  /** `orphaned`: the API no longer has the pod. */
+  mode: "run" | "orphaned" | "closed" | "gone";
+  readonly backoff: CrashBackoff;
+  readonly puller: ImagePuller;
+  readonly tokens: TokenSource;
+  readonly writer: StatusWriter;
+  readonly probes: ProbeSet;
+  /** Why containers do not run yet, by name. */
+  readonly waiting: Map<string, Waiting>;
+  /** When a container that could not be started may be tried again, by name. */
+  readonly retryAt: Map<string, number>;
+  prepared: PreparedVolumes | undefined;
+  /** Labels and annotations that the prepared files show. */
+  preparedFor: string;
+  filesAreStale: boolean;
+  stamp: number;
+  /** Fires when the pod is to end: pulls and waits are given up. */
+  readonly aborter: AbortController;
+  /** Looks at the pod again at this time; replaces an earlier wish. */
+  wakeAt(at: number): void;
+}
+
+export function endIsDue(state: PodState): boolean {
+  return state.mode === "orphaned" || state.pod.metadata.deletionTimestamp !== undefined;
+}
+
+export function observe({ deps, uid }: PodState): ObservedPod {
+  return observePod(uid, deps.containersOf(uid));
+}
+
+export function podIps({ deps, pod }: PodState, observed: ObservedPod): string[] {
+  if (pod.spec?.hostNetwork) return [deps.config.ip];
+  const endpoint = isRunning(observed.sandbox) ? observed.sandbox?.endpoints[0] : undefined;
+  return endpoint ? [endpoint.ipv4, endpoint.ipv6].filter((ip) => ip !== "") : [];
+}
+
+/** Tells the API how the pod stands. */
+export function report(state: PodState, observed: ObservedPod): void {
+  const { deps, pod, probes, waiting, writer } = state;
+  if (state.mode !== "run") return;
+  const status = podStatus(pod, observed, {
+    now: deps.clock.now(),
+    hostIp: deps.config.ip,
+    podIps: podIps(state, observed),
+    imageId: (container) => imageIdOf(deps, container),
+    waiting: (name) => waiting.get(name),
+    ready: probes.ready,
+    started: probes.started,
+  });
+  writer.set(pod, status);
+}
+
+export function allContainers(pod: Pod): Container[] {
+  return [
+    ...(pod.spec?.containers ?? []),
+    ...(pod.spec?.initContainers ?? []),
+    ...((pod.spec?.ephemeralContainers ?? []) as Container[]),
+  ];
+}
+
+function imageIdOf({ images }: NodeDeps, container: EngineContainer): string {
+  const id = container.config.imageId;
+  if (id === undefined) return "";
+  return images.find(id)?.digests[0] ?? id;
+}

@@ -1,0 +1,92 @@
+import { LABEL } from "./labels.ts";
+import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
+import { perform, prepareVolumes } from "./perform.ts";
+import { planPod } from "./plan.ts";
+import { endIsDue, observe, podIps, report, type PodState } from "./pod-state.ts";
+
+/** Passes of one sync: each carries out a plan; a pod that still wants something then is looked at again by its events. */
+const MOST_PASSES = 100;
+
+/** Brings what runs in line with the pod's document, and the API's status in line with what runs. */
+export async function syncPod(state: PodState): Promise<void> {
+  const { deps, probes } = state;
+  let observed = observe(state);
+  const phase = state.pod.status?.phase;
+  // A pod that is done stays as it is, whatever happens to its remains.
+  if ((phase === "Succeeded" || phase === "Failed") && !isRunning(observed.sandbox)) return;
+  noteRuns(state, observed);
+  for (let pass = 0; pass < MOST_PASSES && !endIsDue(state); pass++) {
+    probes.follow(observed);
+    const actions = planPod(state.pod, observed, {
+      now: deps.clock.now(),
+      notBefore: notBefore(state, observed),
+      condemned: probes.condemned,
+      started: probes.started,
+    });
+    report(state, observed);
+    const todo = actions.filter((action) => action.kind !== "wake");
+    for (const action of actions) if (action.kind === "wake") state.wakeAt(action.at);
+    if (todo.length === 0) break;
+    for (const action of todo) {
+      if (endIsDue(state)) break;
+      await perform(state, action, observed);
+    }
+    observed = observe(state);
+  }
+  await refreshFiles(state, observed);
+}
+
+/** The back-off learns of runs that ended. */
+function noteRuns({ backoff }: PodState, observed: ObservedPod): void {
+  for (const [name, container] of observed.current) {
+    const exit = exitOf(container);
+    if (exit) backoff.ran(name, Number(container.config.labels[LABEL.restartCount] ?? 0), exit.at - exit.startedAt);
+  }
+}
+
+function notBefore(state: PodState, observed: ObservedPod) {
+  return (name: string, restartCount: number): number => {
+    const retry = state.retryAt.get(name) ?? 0;
+    const exit = exitOf(observed.current.get(name));
+    if (!exit) return retry;
+    const delayMs = state.backoff.delayMs(name, restartCount);
+    const at = Math.max(exit.at + delayMs, retry);
+    if (delayMs > 0 && at > state.deps.clock.now()) sayBackoff(state, name, delayMs);
+    return at;
+  };
+}
+
+/** A container that is waiting for its back-off says so, once for each delay. */
+function sayBackoff({ deps, pod, uid, waiting }: PodState, name: string, delayMs: number): void {
+  const { metadata } = pod;
+  const message = `back-off ${goDuration(delayMs)} restarting failed container=${name} pod=${metadata.name}_${metadata.namespace}(${uid})`;
+  if (waiting.get(name)?.message === message) return;
+  waiting.set(name, { reason: "CrashLoopBackOff", message });
+  deps.events.record(
+    pod,
+    "Warning",
+    "BackOff",
+    `Back-off restarting failed container ${name} in pod ${metadata.name}_${metadata.namespace}(${uid})`,
+  );
+}
+
+/** Go's form of a duration: 10s, 1m20s, 5m0s. */
+function goDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+}
+
+/** Files of configMaps, secrets, labels and tokens follow their sources while containers run. */
+async function refreshFiles(state: PodState, observed: ObservedPod): Promise<void> {
+  const { deps, prepared } = state;
+  if (!prepared || !isRunning(observed.sandbox) || endIsDue(state)) return;
+  const due = prepared.renewAt !== undefined && prepared.renewAt <= deps.clock.now();
+  if (due || state.filesAreStale || state.preparedFor !== filesVersion(state))
+    await prepareVolumes(state, podIps(state, observed));
+  if (state.prepared?.renewAt !== undefined) state.wakeAt(state.prepared.renewAt);
+}
+
+/** What of a pod's document its files may show. */
+export function filesVersion({ pod }: Pick<PodState, "pod">): string {
+  return JSON.stringify([pod.metadata.labels, pod.metadata.annotations]);
+}
