@@ -5,11 +5,10 @@ import { sandboxConfig } from "./container-config.ts";
 import { isRunning, type ObservedPod } from "./observed.ts";
 import type { PodAction, StopCause } from "./plan.ts";
 import { claimVolume, configSource, podDirectory, podFacts } from "./pod-context.ts";
-import { allContainers, observe, podIps, type PodState } from "./pod-state.ts";
+import { allContainers, filesVersion, observe, podIps, type PodState } from "./pod-state.ts";
 import { podCgroup } from "./qos.ts";
 import { podResources } from "./resources.ts";
 import { startContainer } from "./start-container.ts";
-import { filesVersion } from "./sync-pod.ts";
 import { stopContainer } from "./terminate.ts";
 
 /** A container that could not be made is tried again after this time. */

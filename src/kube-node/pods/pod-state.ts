@@ -90,3 +90,8 @@ function imageIdOf({ images }: NodeDeps, container: EngineContainer): string {
   if (id === undefined) return "";
   return images.find(id)?.digests[0] ?? id;
 }
+
+/** What of a pod's document its files may show. */
+export function filesVersion({ pod }: Pick<PodState, "pod">): string {
+  return JSON.stringify([pod.metadata.labels, pod.metadata.annotations]);
+}

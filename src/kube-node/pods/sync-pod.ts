@@ -2,7 +2,7 @@ import { LABEL } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
 import { perform, prepareVolumes } from "./perform.ts";
 import { planPod } from "./plan.ts";
-import { endIsDue, observe, podIps, report, type PodState } from "./pod-state.ts";
+import { endIsDue, filesVersion, observe, podIps, report, type PodState } from "./pod-state.ts";
 
 /** Passes of one sync: each carries out a plan; a pod that still wants something then is looked at again by its events. */
 const MOST_PASSES = 100;
@@ -84,9 +84,4 @@ async function refreshFiles(state: PodState, observed: ObservedPod): Promise<voi
   if (due || state.filesAreStale || state.preparedFor !== filesVersion(state))
     await prepareVolumes(state, podIps(state, observed));
   if (state.prepared?.renewAt !== undefined) state.wakeAt(state.prepared.renewAt);
-}
-
-/** What of a pod's document its files may show. */
-export function filesVersion({ pod }: Pick<PodState, "pod">): string {
-  return JSON.stringify([pod.metadata.labels, pod.metadata.annotations]);
 }
