@@ -7,6 +7,9 @@ import { native, restarting } from "./syscalls/native.ts";
 
 export { SyscallError, isSyscallError, errnoName, errnoText } from "./syscalls/native.ts";
 
+/** A path: text, or, for names that are not UTF-8, bytes that end in a zero. */
+export type Path = string | Buffer;
+
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
@@ -50,18 +53,19 @@ const NR_pidfd_open = 434;
 const NR_openat2 = 437;
 const NR_mount_setattr = 442;
 
-const nativeOpenat = native<[number, string, number, number]>(
+const nativeOpenat = native<[number, Path, number, number]>(
   "openat",
   "int openat(int directory, const char *path, int flags, uint mode)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeOpenat2 = native<[number, number, string, Buffer, number]>(
+const nativeOpenat2 = native<[number, number, Path, Buffer, number]>(
   "openat2",
   "long syscall(long number, int directory, const char *path, const uint8_t *how, size_t size)",
-  (_number, _directory, path) => path,
+  (_number, _directory, path) => String(path),
 );
 const nativeClose = native<[number]>("close", "int close(int fd)");
 const nativeFlock = native<[number, number]>("flock", "int flock(int fd, int operation)");
+const nativeSyncfs = native<[number]>("syncfs", "int syncfs(int fd)");
 const nativeMemfdCreate = native<[string, number]>("memfd_create", "int memfd_create(const char *name, uint flags)");
 const nativeIoctl = native<[number, number, Buffer]>("ioctl", "int ioctl(int fd, ulong request, uint8_t *argument)");
 
@@ -71,14 +75,14 @@ export function open(path: string, flags: number, mode = 0): number {
 }
 
 /** Opens `path` relative to the directory `directory`. For paths inside containers and images use openat2. */
-export function openat(directory: number, path: string, flags: number, mode = 0): number {
+export function openat(directory: number, path: Path, flags: number, mode = 0): number {
   return restarting(() => nativeOpenat(directory, path, flags | O_CLOEXEC, mode));
 }
 
 /** Opens `path` relative to `directory` as `resolve` allows: RESOLVE_IN_ROOT makes `directory` the root of all links. */
 export function openat2(
   directory: number,
-  path: string,
+  path: Path,
   how: { readonly flags: number; readonly mode?: number; readonly resolve: number },
 ): number {
   const bytes = Buffer.alloc(24);
@@ -96,6 +100,11 @@ export function close(fd: number): void {
 /** Locks a whole open file; throws EWOULDBLOCK's name EAGAIN with LOCK_NB when another holds it. */
 export function flock(fd: number, operation: number): void {
   restarting(() => nativeFlock(fd, operation));
+}
+
+/** Writes everything of the file system that `fd` lies on to its disk. */
+export function syncfs(fd: number): void {
+  nativeSyncfs(fd);
 }
 
 /** An anonymous file in memory. */
@@ -120,55 +129,55 @@ export function ioctl(fd: number, request: number, argument: Buffer): number {
 
 // ---- files relative to a directory handle
 
-const nativeMkdirat = native<[number, string, number]>(
+const nativeMkdirat = native<[number, Path, number]>(
   "mkdirat",
   "int mkdirat(int directory, const char *path, uint mode)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeMknodat = native<[number, string, number, bigint]>(
+const nativeMknodat = native<[number, Path, number, bigint]>(
   "mknodat",
   "int mknodat(int directory, const char *path, uint mode, uint64_t device)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeSymlinkat = native<[string, number, string]>(
+const nativeSymlinkat = native<[Path, number, Path]>(
   "symlinkat",
   "int symlinkat(const char *target, int directory, const char *path)",
-  (_target, _directory, path) => path,
+  (_target, _directory, path) => String(path),
 );
-const nativeLinkat = native<[number, string, number, string, number]>(
+const nativeLinkat = native<[number, Path, number, Path, number]>(
   "linkat",
   "int linkat(int fromDirectory, const char *from, int directory, const char *path, int flags)",
-  (_fromDirectory, _from, _directory, path) => path,
+  (_fromDirectory, _from, _directory, path) => String(path),
 );
-const nativeUnlinkat = native<[number, string, number]>(
+const nativeUnlinkat = native<[number, Path, number]>(
   "unlinkat",
   "int unlinkat(int directory, const char *path, int flags)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeRenameat2 = native<[number, string, number, string, number]>(
+const nativeRenameat2 = native<[number, Path, number, Path, number]>(
   "renameat2",
   "int renameat2(int fromDirectory, const char *from, int directory, const char *path, uint flags)",
-  (_fromDirectory, _from, _directory, path) => path,
+  (_fromDirectory, _from, _directory, path) => String(path),
 );
-const nativeReadlinkat = native<[number, string, Buffer, number]>(
+const nativeReadlinkat = native<[number, Path, Buffer, number]>(
   "readlinkat",
   "long readlinkat(int directory, const char *path, uint8_t *target, size_t size)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeFchownat = native<[number, string, number, number, number]>(
+const nativeFchownat = native<[number, Path, number, number, number]>(
   "fchownat",
   "int fchownat(int directory, const char *path, uint uid, uint gid, int flags)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeFchmodat = native<[number, string, number, number]>(
+const nativeFchmodat = native<[number, Path, number, number]>(
   "fchmodat",
   "int fchmodat(int directory, const char *path, uint mode, int flags)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
-const nativeUtimensat = native<[number, string, Buffer, number]>(
+const nativeUtimensat = native<[number, Path, Buffer, number]>(
   "utimensat",
   "int utimensat(int directory, const char *path, const uint8_t *times, int flags)",
-  (_directory, path) => path,
+  (_directory, path) => String(path),
 );
 
 export const RENAME_NOREPLACE = 1;
@@ -180,57 +189,62 @@ export const S_IFBLK = 0o060000;
 export const S_IFREG = 0o100000;
 export const S_IFSOCK = 0o140000;
 
-export function mkdirat(directory: number, path: string, mode: number): void {
+export function mkdirat(directory: number, path: Path, mode: number): void {
   nativeMkdirat(directory, path, mode);
 }
 
 /** `mode` holds the file type (S_IFCHR, …) and the permission bits. */
 export function mknodat(
   directory: number,
-  path: string,
+  path: Path,
   mode: number,
   device: { readonly major: number; readonly minor: number },
 ): void {
   nativeMknodat(directory, path, mode, makedev(device.major, device.minor));
 }
 
-export function symlinkat(target: string, directory: number, path: string): void {
+export function symlinkat(target: Path, directory: number, path: Path): void {
   nativeSymlinkat(target, directory, path);
 }
 
-export function linkat(fromDirectory: number, from: string, directory: number, path: string, flags = 0): void {
+export function linkat(fromDirectory: number, from: Path, directory: number, path: Path, flags = 0): void {
   nativeLinkat(fromDirectory, from, directory, path, flags);
 }
 
 /** Removes a file, or with AT_REMOVEDIR an empty directory. */
-export function unlinkat(directory: number, path: string, flags = 0): void {
+export function unlinkat(directory: number, path: Path, flags = 0): void {
   nativeUnlinkat(directory, path, flags);
 }
 
-export function renameat2(fromDirectory: number, from: string, directory: number, path: string, flags = 0): void {
+export function renameat2(fromDirectory: number, from: Path, directory: number, path: Path, flags = 0): void {
   nativeRenameat2(fromDirectory, from, directory, path, flags);
 }
 
 /** The target of a symbolic link (of the descriptor itself when `path` is empty and it was opened with O_PATH). */
-export function readlinkat(directory: number, path: string): string {
-  const PATH_MAX = 4096;
-  const target = Buffer.alloc(PATH_MAX);
-  return target.toString("utf8", 0, nativeReadlinkat(directory, path, target, target.length));
+export function readlinkat(directory: number, path: Path): string {
+  return readlinkatBytes(directory, path).toString("utf8");
 }
 
-export function fchownat(directory: number, path: string, uid: number, gid: number, flags = AT_SYMLINK_NOFOLLOW): void {
+/** The same for targets that may not be UTF-8. */
+export function readlinkatBytes(directory: number, path: Path): Buffer {
+  const PATH_MAX = 4096;
+  const target = Buffer.alloc(PATH_MAX);
+  return target.subarray(0, nativeReadlinkat(directory, path, target, target.length));
+}
+
+export function fchownat(directory: number, path: Path, uid: number, gid: number, flags = AT_SYMLINK_NOFOLLOW): void {
   nativeFchownat(directory, path, uid, gid, flags);
 }
 
 /** Follows a symbolic link at the end of `path`: the kernel has no other way. */
-export function fchmodat(directory: number, path: string, mode: number): void {
+export function fchmodat(directory: number, path: Path, mode: number): void {
   nativeFchmodat(directory, path, mode, 0);
 }
 
 /** Times in nanoseconds since the epoch. */
 export function utimensat(
   directory: number,
-  path: string,
+  path: Path,
   times: { readonly accessedNanos: bigint; readonly modifiedNanos: bigint },
   flags = AT_SYMLINK_NOFOLLOW,
 ): void {
@@ -242,41 +256,41 @@ export function utimensat(
 
 // ---- extended attributes
 
-const nativeLsetxattr = native<[string, string, Buffer, number, number]>(
+const nativeLsetxattr = native<[Path, string, Buffer, number, number]>(
   "lsetxattr",
   "int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)",
-  (path, name) => `${path} ${name}`,
+  (path, name) => `${String(path)} ${name}`,
 );
-const nativeLgetxattr = native<[string, string, Buffer, number]>(
+const nativeLgetxattr = native<[Path, string, Buffer, number]>(
   "lgetxattr",
   "long lgetxattr(const char *path, const char *name, uint8_t *value, size_t size)",
-  (path, name) => `${path} ${name}`,
+  (path, name) => `${String(path)} ${name}`,
 );
-const nativeLlistxattr = native<[string, Buffer, number]>(
+const nativeLlistxattr = native<[Path, Buffer, number]>(
   "llistxattr",
   "long llistxattr(const char *path, uint8_t *list, size_t size)",
-  (path) => path,
+  (path) => String(path),
 );
-const nativeLremovexattr = native<[string, string]>(
+const nativeLremovexattr = native<[Path, string]>(
   "lremovexattr",
   "int lremovexattr(const char *path, const char *name)",
-  (path, name) => `${path} ${name}`,
+  (path, name) => `${String(path)} ${name}`,
 );
 
 /** The kernel's own limit on one value and on the list of names (XATTR_SIZE_MAX, XATTR_LIST_MAX). */
 const XATTR_MAX_BYTES = 65536;
 const xattrBytes = Buffer.alloc(XATTR_MAX_BYTES);
 
-export function lsetxattr(path: string, name: string, value: Buffer): void {
+export function lsetxattr(path: Path, name: string, value: Buffer): void {
   nativeLsetxattr(path, name, value, value.length, 0);
 }
 
 /** Throws ENODATA when there is no such attribute. */
-export function lgetxattr(path: string, name: string): Buffer {
+export function lgetxattr(path: Path, name: string): Buffer {
   return Buffer.from(xattrBytes.subarray(0, nativeLgetxattr(path, name, xattrBytes, XATTR_MAX_BYTES)));
 }
 
-export function llistxattr(path: string): readonly string[] {
+export function llistxattr(path: Path): readonly string[] {
   const length = nativeLlistxattr(path, xattrBytes, XATTR_MAX_BYTES);
   return xattrBytes
     .toString("utf8", 0, length)
@@ -284,7 +298,7 @@ export function llistxattr(path: string): readonly string[] {
     .filter((name) => name !== "");
 }
 
-export function lremovexattr(path: string, name: string): void {
+export function lremovexattr(path: Path, name: string): void {
   nativeLremovexattr(path, name);
 }
 
