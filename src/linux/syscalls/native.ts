@@ -52,6 +52,7 @@ interface Library {
 interface Koffi {
   load(path: null): Library;
   errno(): number;
+  address(bytes: Buffer): bigint;
 }
 
 /**
@@ -89,6 +90,12 @@ export function native<A extends NativeArgument[]>(
     if (result < 0) throw new SyscallError(syscall, koffi.errno(), subject?.(...args));
     return result;
   };
+}
+
+/** Where the bytes of a buffer are, for structures that hold pointers. The buffer must outlive their use. */
+export function addressOf(bytes: Buffer): bigint {
+  koffi ??= loadKoffi();
+  return koffi.address(bytes);
 }
 
 /** Calls again for as long as the call is interrupted by a signal. */
