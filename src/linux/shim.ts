@@ -1,3 +1,4 @@
+import { GantryError } from "#base/errors.ts";
 import type { Duplex } from "node:stream";
 import type { Signal } from "#base/signal.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
@@ -81,4 +82,22 @@ export interface LogFile {
   /** Rotation by the shim: at this size the file becomes path.1, and so on; 0: never. */
   readonly maxBytes: number;
   readonly maxFiles: number;
+}
+
+/**
+ * Starts a shim in `directory` (made by the caller, 0700; it holds the socket and the exit records) and connects to it.
+ * Throws `unavailable` when the shim's program is missing or does not start.
+ */
+export function startShim(_directory: string): Promise<Shim> {
+  throw new GantryError("internal", "startShim is being written");
+}
+
+/** Connects to the shim that serves `directory`; throws `not-found` when none does. */
+export function connectShim(_directory: string): Promise<Shim> {
+  throw new GantryError("internal", "connectShim is being written");
+}
+
+/** The exits that a shim recorded in `directory` and nobody acknowledged, by process id; for when the shim is gone. */
+export function recordedExits(_directory: string): Promise<ReadonlyMap<string, ProcessExit>> {
+  throw new GantryError("internal", "recordedExits is being written");
 }
