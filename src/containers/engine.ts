@@ -20,7 +20,10 @@ export interface Engine {
   unpause(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
   /** Changes limits, live when it runs, and the restart policy; `origin` replaces the client's documents that go with them. */
-  update(id: string, change: { resources?: OciResources; restartPolicy?: RestartPolicy; origin?: Readonly<Record<string, unknown>> }): Promise<void>;
+  update(
+    id: string,
+    change: { resources?: OciResources; restartPolicy?: RestartPolicy; origin?: Readonly<Record<string, unknown>> },
+  ): Promise<void>;
   /** Joins one more network: plugged in at once when it runs, else at the next start. `conflict` when it is joined already. */
   connect(id: string, attachment: NetworkAttachment): Promise<void>;
   /** Leaves a network (name or id). `not-found` when it is not joined; `force` forgives that. */
@@ -39,7 +42,10 @@ export interface Engine {
   createExec(id: string, config: ExecConfig): Promise<Exec>;
   exec(execId: string): Exec;
   /** Starts it; with streams when attached. */
-  startExec(execId: string, options: { detach: boolean; terminal?: { rows: number; columns: number } }): Promise<Duplex | undefined>;
+  startExec(
+    execId: string,
+    options: { detach: boolean; terminal?: { rows: number; columns: number } },
+  ): Promise<Duplex | undefined>;
   resizeExec(execId: string, rows: number, columns: number): Promise<void>;
   waitExec(execId: string): Promise<number>;
   /** One reading; `stats` of a stopped container are zeros. */
@@ -101,7 +107,11 @@ export interface ContainerConfig {
   readonly stopSignal: number;
   readonly stopTimeoutSeconds?: number;
   readonly healthcheck?: HealthcheckConfig;
-  readonly log: { readonly driver: "json-file" | "local" | "none"; readonly maxBytes: number; readonly maxFiles: number };
+  readonly log: {
+    readonly driver: "json-file" | "local" | "none";
+    readonly maxBytes: number;
+    readonly maxFiles: number;
+  };
   readonly annotations?: Readonly<Record<string, string>>;
   /** The client's own documents, kept and returned as they are: `{docker: {Config, HostConfig, ...}}`, `{pod: ...}`. */
   readonly origin?: Readonly<Record<string, unknown>>;
@@ -111,7 +121,9 @@ export interface Namespaces {
   readonly network: { readonly kind: "new" | "none" | "host" } | { readonly kind: "container"; readonly id: string };
   readonly pid: { readonly kind: "new" | "host" } | { readonly kind: "container"; readonly id: string };
   /** "private": not shareable (Docker's default); "shareable": others may join. */
-  readonly ipc: { readonly kind: "private" | "shareable" | "host" | "none" } | { readonly kind: "container"; readonly id: string };
+  readonly ipc:
+    | { readonly kind: "private" | "shareable" | "host" | "none" }
+    | { readonly kind: "container"; readonly id: string };
   readonly uts: { readonly kind: "new" | "host" } | { readonly kind: "container"; readonly id: string };
   readonly cgroup: "private" | "host";
   /** Remapped ids: user namespaces. */
@@ -135,8 +147,24 @@ export interface NetworkAttachment {
 }
 
 export type MountConfig =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readonly: boolean; readonly propagation?: string; readonly create: boolean; readonly recursive: boolean }
-  | { readonly kind: "volume"; readonly name: string | undefined; readonly target: string; readonly readonly: boolean; readonly copyUp: boolean; readonly subpath?: string }
+  | {
+      readonly kind: "bind";
+      readonly source: string;
+      /** Below the source, resolved inside it (never out of it by a link), pods' subPath: made as a directory when missing. */ readonly subpath?: string;
+      readonly target: string;
+      readonly readonly: boolean;
+      readonly propagation?: string;
+      readonly create: boolean;
+      readonly recursive: boolean;
+    }
+  | {
+      readonly kind: "volume";
+      readonly name: string | undefined;
+      readonly target: string;
+      readonly readonly: boolean;
+      readonly copyUp: boolean;
+      readonly subpath?: string;
+    }
   | { readonly kind: "tmpfs"; readonly target: string; readonly options: readonly string[] };
 
 export interface Security {
@@ -172,7 +200,8 @@ export interface Container {
 }
 
 export type ContainerState =
-  | { readonly status: "created" }
+  /** With an exit: it was to be started, and could not (127, 126 or 128, and why). */
+  | { readonly status: "created"; readonly exit?: ContainerExit }
   | { readonly status: "running" | "paused"; readonly pid: number; readonly startedAt: number }
   /** Between two runs, by the restart policy. */
   | { readonly status: "restarting"; readonly startedAt: number; readonly exit: ContainerExit }
@@ -201,7 +230,12 @@ export interface MountPoint {
 export interface Health {
   readonly status: "starting" | "healthy" | "unhealthy";
   readonly failingStreak: number;
-  readonly log: readonly { readonly start: number; readonly end: number; readonly exitCode: number; readonly output: string }[];
+  readonly log: readonly {
+    readonly start: number;
+    readonly end: number;
+    readonly exitCode: number;
+    readonly output: string;
+  }[];
 }
 
 export interface ExecConfig {
@@ -221,7 +255,10 @@ export interface Exec {
   readonly id: string;
   readonly containerId: string;
   readonly config: ExecConfig;
-  readonly state: { readonly status: "created" } | { readonly status: "running"; readonly pid: number } | { readonly status: "exited"; readonly pid: number; readonly code: number };
+  readonly state:
+    | { readonly status: "created" }
+    | { readonly status: "running"; readonly pid: number }
+    | { readonly status: "exited"; readonly pid: number; readonly code: number };
 }
 
 export interface LogOptions {
@@ -251,11 +288,44 @@ export interface AttachOptions {
 
 export interface ContainerStats {
   readonly readAt: number;
-  readonly cpu: { readonly usageNanos: number; readonly userNanos: number; readonly systemNanos: number; readonly perCpuNanos: readonly number[]; readonly throttledPeriods: number; readonly periods: number; readonly throttledNanos: number };
-  readonly memory: { readonly usageBytes: number; readonly maxBytes: number; readonly limitBytes: number; readonly failures: number; readonly detail: Readonly<Record<string, number>> };
+  readonly cpu: {
+    readonly usageNanos: number;
+    readonly userNanos: number;
+    readonly systemNanos: number;
+    readonly perCpuNanos: readonly number[];
+    readonly throttledPeriods: number;
+    readonly periods: number;
+    readonly throttledNanos: number;
+  };
+  readonly memory: {
+    readonly usageBytes: number;
+    readonly maxBytes: number;
+    readonly limitBytes: number;
+    readonly failures: number;
+    readonly detail: Readonly<Record<string, number>>;
+  };
   readonly pids: { readonly current: number; readonly limit: number };
-  readonly blockIo: readonly { readonly major: number; readonly minor: number; readonly op: string; readonly value: number }[];
-  readonly networks: Readonly<Record<string, { rxBytes: number; rxPackets: number; rxErrors: number; rxDropped: number; txBytes: number; txPackets: number; txErrors: number; txDropped: number }>>;
+  readonly blockIo: readonly {
+    readonly major: number;
+    readonly minor: number;
+    readonly op: string;
+    readonly value: number;
+  }[];
+  readonly networks: Readonly<
+    Record<
+      string,
+      {
+        rxBytes: number;
+        rxPackets: number;
+        rxErrors: number;
+        rxDropped: number;
+        txBytes: number;
+        txPackets: number;
+        txErrors: number;
+        txDropped: number;
+      }
+    >
+  >;
 }
 
 /** Docker's event vocabulary: type container, volume, network, image; action create, start, die, oom, ... */
@@ -280,7 +350,12 @@ export interface Volume {
 }
 
 export interface Volumes {
-  create(config: { name?: string; driver: string; labels: Readonly<Record<string, string>>; options: Readonly<Record<string, string>> }): Promise<Volume>;
+  create(config: {
+    name?: string;
+    driver: string;
+    labels: Readonly<Record<string, string>>;
+    options: Readonly<Record<string, string>>;
+  }): Promise<Volume>;
   get(name: string): Volume;
   list(): readonly Volume[];
   /** `conflict` when a container uses it. */
