@@ -27,9 +27,9 @@ const MINIMUM_MEMORY = 6 * 1024 * 1024;
 const MIN_SHARES = 2;
 const MAX_SHARES = 262144;
 
-export interface CheckedResources {
+export interface CheckedResources<T> {
   /** With what the kernel cannot do taken out, and Docker's defaults filled in. */
-  readonly resources: DockerResources;
+  readonly resources: T;
   readonly warnings: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface CheckedResources {
  * Docker's rules for limits, in Docker's words (moby daemon/daemon_unix.go verifyPlatformContainerResources, adaptContainerSettings).
  * `update`: memory-swap alone may change. Throws `invalid`.
  */
-export function checkResources(asked: DockerResources, support: LimitSupport, update: boolean): CheckedResources {
+export function checkResources<T extends DockerResources>(asked: T, support: LimitSupport, update: boolean): CheckedResources<T> {
   const resources = { ...asked };
   const warnings: string[] = [];
   refuseUnsupported(resources);

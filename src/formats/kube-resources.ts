@@ -1,9 +1,15 @@
 import type { KubeObject, Typed } from "./kube-object.ts";
 import type * as k from "./kube-types.generated.ts";
 
-function define<T extends KubeObject>(groupVersion: string, resource: string, kind: string, namespaced = true): Typed<T> {
+function define<T extends KubeObject>(
+  groupVersion: string,
+  resource: string,
+  kind: string,
+  namespaced = true,
+): Typed<T> {
   const slash = groupVersion.indexOf("/");
-  const [group, version] = slash < 0 ? ["", groupVersion] : [groupVersion.slice(0, slash), groupVersion.slice(slash + 1)];
+  const [group, version] =
+    slash < 0 ? ["", groupVersion] : [groupVersion.slice(0, slash), groupVersion.slice(slash + 1)];
   return { group, version, resource, kind, namespaced };
 }
 
@@ -31,7 +37,11 @@ export const RESOURCES = {
   controllerrevisions: define<k.ControllerRevision>("apps/v1", "controllerrevisions", "ControllerRevision"),
   jobs: define<k.Job>("batch/v1", "jobs", "Job"),
   cronjobs: define<k.CronJob>("batch/v1", "cronjobs", "CronJob"),
-  horizontalpodautoscalers: define<k.HorizontalPodAutoscaler>("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+  horizontalpodautoscalers: define<k.HorizontalPodAutoscaler>(
+    "autoscaling/v2",
+    "horizontalpodautoscalers",
+    "HorizontalPodAutoscaler",
+  ),
   poddisruptionbudgets: define<k.PodDisruptionBudget>("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
   endpointslices: define<k.EndpointSlice>("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
   leases: define<k.Lease>("coordination.k8s.io/v1", "leases", "Lease"),
@@ -43,9 +53,19 @@ export const RESOURCES = {
   volumeattachments: define<k.VolumeAttachment>("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", false),
   networkpolicies: define<k.NetworkPolicy>("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
   clusterroles: define<k.ClusterRole>("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole", false),
-  clusterrolebindings: define<k.ClusterRoleBinding>("rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding", false),
+  clusterrolebindings: define<k.ClusterRoleBinding>(
+    "rbac.authorization.k8s.io/v1",
+    "clusterrolebindings",
+    "ClusterRoleBinding",
+    false,
+  ),
   roles: define<k.Role>("rbac.authorization.k8s.io/v1", "roles", "Role"),
   rolebindings: define<k.RoleBinding>("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding"),
-  certificatesigningrequests: define<k.CertificateSigningRequest>("certificates.k8s.io/v1", "certificatesigningrequests", "CertificateSigningRequest", false),
+  certificatesigningrequests: define<k.CertificateSigningRequest>(
+    "certificates.k8s.io/v1",
+    "certificatesigningrequests",
+    "CertificateSigningRequest",
+    false,
+  ),
   runtimeclasses: define<k.RuntimeClass>("node.k8s.io/v1", "runtimeclasses", "RuntimeClass", false),
 } as const;

@@ -12,7 +12,13 @@ export interface OciSpec {
   linux?: OciLinux;
 }
 
-export type OciHookName = "prestart" | "createRuntime" | "createContainer" | "startContainer" | "poststart" | "poststop";
+export type OciHookName =
+  | "prestart"
+  | "createRuntime"
+  | "createContainer"
+  | "startContainer"
+  | "poststart"
+  | "poststop";
 
 export interface OciHook {
   path: string;
@@ -36,7 +42,15 @@ export interface OciProcess {
   selinuxLabel?: string;
   oomScoreAdj?: number;
   ioPriority?: { class: string; priority: number };
-  scheduler?: { policy: string; nice?: number; priority?: number; flags?: string[]; runtime?: number; deadline?: number; period?: number };
+  scheduler?: {
+    policy: string;
+    nice?: number;
+    priority?: number;
+    flags?: string[];
+    runtime?: number;
+    deadline?: number;
+    period?: number;
+  };
 }
 
 export interface OciMount {

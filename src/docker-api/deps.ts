@@ -1,0 +1,28 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { Engine } from "#containers/engine.ts";
+import type { ImageStore } from "#images/image-store.ts";
+import type { Networks } from "#network/networks.ts";
+import type { Journal } from "./events/journal.ts";
+import type { Host } from "./host/host.ts";
+
+/** What the API stands on; main/ puts it together. */
+export interface DockerApiOptions {
+  readonly engine: Engine;
+  readonly images: ImageStore;
+  readonly networks: Networks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Gantry's own version. */
+  readonly version: string;
+  /** Where images and containers live: `docker info` shows it. */
+  readonly dataRoot: string;
+  /** An id of this installation, stable over restarts. */
+  readonly daemonId: string;
+}
+
+/** What handlers get. */
+export interface Deps extends DockerApiOptions {
+  readonly host: Host;
+  readonly journal: Journal;
+}
