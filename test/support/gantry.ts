@@ -25,7 +25,9 @@ export interface TestGantry {
   kill(): Promise<void>;
   /** Starts it again on the same root. */
   restart(): Promise<void>;
-  /** Stops it and everything that it runs. */
+  /** Stops it and everything that it runs; its files stay until `stop` or the end of the test file. */
+  stopDaemon(): Promise<void>;
+  /** Stops it and everything that it runs, and removes its files. */
   stop(): Promise<void>;
 }
 
@@ -82,13 +84,16 @@ export async function startGantry(options: { flags?: readonly string[]; root?: s
     async restart() {
       daemon = await launch(root, flags);
     },
-    async stop() {
-      running.delete(gantry);
+    async stopDaemon() {
       if (daemon.process.exitCode === null && daemon.process.signalCode === null) {
         const exit = once(daemon.process, "exit");
         daemon.process.kill("SIGINT");
         await exit;
       }
+    },
+    async stop() {
+      running.delete(gantry);
+      await gantry.stopDaemon();
       if (options.root === undefined) await rm(root, { recursive: true, force: true });
     },
   };
