@@ -27,12 +27,12 @@ export function readLogs(source: LogSource, options: LogOptions): Readable {
         (error: unknown) => stream.destroy(error as Error),
       );
     },
-    destroy(error, done) {
+    destroy(error, settle) {
       // Wakes a reading that waits for news; its clean-up comes before "close".
       reading.abort();
       entries.return(undefined).then(
-        () => done(error),
-        (failure: unknown) => done(error ?? (failure as Error)),
+        () => settle(error),
+        (failure: unknown) => settle(error ?? (failure as Error)),
       );
     },
   });
