@@ -10,6 +10,7 @@ import { containerNameFor, LABEL, podLabels, SANDBOX_NAME } from "./labels.ts";
 import { podHostname } from "./network-files.ts";
 import { oomScoreAdj, podCgroup } from "./qos.ts";
 import { containerResources } from "./resources.ts";
+import { DEFAULT_TERMINATION_PATH } from "./termination-message.ts";
 
 /** Docker's default capabilities (moby oci/caps/defaults.go): what a pod's container has unless it says otherwise. */
 const DEFAULT_CAPABILITIES = [
@@ -42,6 +43,7 @@ export interface ContainerInputs {
   readonly image: Image;
   readonly environment: ReadonlyMap<string, string>;
   readonly volumes: ReadonlyMap<string, PreparedVolume>;
+  readonly terminationFile: string;
   readonly hostsFile: string;
   readonly resolvConfFile: string;
   readonly domain: string;
@@ -79,7 +81,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     terminal: container.tty === true,
     stdin: container.stdin ? (container.stdinOnce ? "once" : "open") : "none",
     labels: { ...podLabels(pod, container.name, inputs.restartCount), [LABEL.sandboxId]: inputs.sandboxId },
-    mounts: mountsOf(container, inputs),
+    mounts: [...mountsOf(container, inputs), terminationMount(container, inputs.terminationFile)],
     readonlyRoot: context.readOnlyRootFilesystem === true,
     namespaces: {
       network: pod.spec?.hostNetwork ? { kind: "host" } : { kind: "container", id: inputs.sandboxId },
@@ -207,6 +209,11 @@ function mountsOf(container: Container, { pod, volumes, environment }: Container
       propagation: PROPAGATION[mount.mountPropagation ?? "None"] ?? "rprivate",
     };
   });
+}
+
+function terminationMount({ terminationMessagePath }: Container, source: string): MountConfig {
+  const target = terminationMessagePath ?? DEFAULT_TERMINATION_PATH;
+  return { kind: "bind", source, target, readonly: false, create: false, recursive: false, propagation: "rprivate" };
 }
 
 const PROPAGATION: Readonly<Record<string, string>> = {

@@ -37,7 +37,13 @@ function ran(
   } as unknown as EngineContainer;
 }
 
-const inputs: PlanInputs = { now: NOW, notBefore: () => 0, condemned: () => undefined, started: () => true };
+const inputs: PlanInputs = {
+  now: NOW,
+  notBefore: () => 0,
+  condemned: () => undefined,
+  started: () => true,
+  failed: false,
+};
 
 /** One line for each action. */
 function transcript(actions: readonly PodAction[]): string[] {

@@ -24,6 +24,8 @@ export interface PlanInputs {
   readonly condemned: (containerId: string) => "liveness" | "startup" | undefined;
   /** The startup probe has passed, or there is none. */
   readonly started: (containerId: string) => boolean;
+  /** The pod as a whole has failed (deadline, eviction): everything ends. */
+  readonly failed: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export function planPod(pod: Pod, observed: ObservedPod, inputs: PlanInputs): Po
   const cleanup: PodAction[] = observed.superseded
     .filter((container) => !isRunning(container))
     .map(({ id }) => ({ kind: "remove", containerId: id }));
-  if (isDone(pod, observed)) return [...cleanup, ...finishActions(observed)];
+  if (inputs.failed || isDone(pod, observed)) return [...cleanup, ...finishActions(observed)];
   const sandbox = observed.sandbox;
   if (!isRunning(sandbox))
     return [
@@ -131,6 +133,11 @@ function containerActions(pod: Pod, observed: ObservedPod, sandboxId: string, in
     const exit = exitOf(found);
     if (exit && !shouldRestart(pod, container, exit.code, false)) continue;
     actions.push(startOrWait(container, observed, false, inputs));
+  }
+  // Ephemeral containers run once.
+  for (const container of (pod.spec?.ephemeralContainers ?? []) as Container[]) {
+    const found = observed.current.get(container.name);
+    if (!found || found.state.status === "created") actions.push(startOrWait(container, observed, false, inputs));
   }
   return actions;
 }

@@ -7,7 +7,7 @@ import type { CrashBackoff } from "./crash-backoff.ts";
 import { isRunning, observePod, type ObservedPod } from "./observed.ts";
 import type { ProbeSet } from "./probe-set.ts";
 import type { ImagePuller } from "./pull-image.ts";
-import { podStatus, type Waiting } from "./status.ts";
+import { podStatus, type PodFailure, type Waiting } from "./status.ts";
 import type { StatusWriter } from "./status-writer.ts";
 
 export interface WorkerDeps extends NodeDeps {
@@ -36,6 +36,10 @@ export interface PodState {
   readonly waiting: Map<string, Waiting>;
   /** When a container that could not be started may be tried again, by name. */
   readonly retryAt: Map<string, number>;
+  /** Last words of runs that ended, by container id. */
+  readonly lastWords: Map<string, string>;
+  /** The kubelet ended the pod: past its deadline, evicted. */
+  failure: PodFailure | undefined;
   prepared: PreparedVolumes | undefined;
   /** Labels and annotations that the prepared files show. */
   preparedFor: string;
@@ -73,6 +77,8 @@ export function report(state: PodState, observed: ObservedPod): void {
     waiting: (name) => waiting.get(name),
     ready: probes.ready,
     started: probes.started,
+    failure: state.failure,
+    terminationMessage: (id) => state.lastWords.get(id),
   });
   writer.set(pod, status);
 }

@@ -10,6 +10,7 @@ import { containerConfig } from "./container-config.ts";
 import { containerEnvironment } from "./environment.ts";
 import { runHook } from "./hooks.ts";
 import { formatResolvConf, parseResolvConf, podHosts, podResolvConf } from "./network-files.ts";
+import { makeTerminationFile, terminationFile } from "./termination-message.ts";
 import { configSource, podDirectory, podFacts } from "./pod-context.ts";
 
 export interface StartInputs {
@@ -84,9 +85,12 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
   const services = Array.from(deps.informers.informer(RESOURCES.services).cache.values());
   const environment = await containerEnvironment(pod, container, services, configSource(deps), podFacts(deps, podIps));
   const files = await networkFiles(deps, pod, podIps);
+  const lastWords = terminationFile(podDirectory(deps, pod), container.name, inputs.restartCount);
+  await makeTerminationFile(lastWords);
   return containerConfig(container, {
     ...inputs,
     environment,
+    terminationFile: lastWords,
     ...files,
     domain: deps.config.clusterDomain,
     nodeMemoryBytes: deps.host.capacity.memoryBytes,

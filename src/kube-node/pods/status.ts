@@ -29,6 +29,16 @@ export interface StatusInputs {
   /** Outcome of the readiness probe (true without one) and the startup probe, for this run. */
   readonly ready: (containerId: string) => boolean;
   readonly started: (containerId: string) => boolean;
+  /** Why the pod as a whole failed. */
+  readonly failure?: PodFailure | undefined;
+  /** What the container wrote to its termination message file, if anything. */
+  readonly terminationMessage?: (containerId: string) => string | undefined;
+}
+
+/** A pod that the kubelet ended: past its deadline, evicted. */
+export interface PodFailure {
+  readonly reason: string;
+  readonly message: string;
 }
 
 /** Pure: the status that the kubelet reports. Conditions that others own are kept; times move only when a status does. */
@@ -42,11 +52,12 @@ export function podStatus(pod: Pod, observed: ObservedPod, inputs: StatusInputs)
   const ephemeral = (pod.spec?.ephemeralContainers ?? []).map((container) =>
     containerStatus(pod, container as Container, observed, inputs, false),
   );
-  const phase = podPhase(pod, observed, init);
+  const phase = inputs.failure ? "Failed" : podPhase(pod, observed, init);
   const ips = inputs.podIps;
   const [podIp] = ips;
   return {
     phase,
+    ...inputs.failure,
     conditions: conditions(pod, phase, observed, init, containers, inputs),
     hostIP: inputs.hostIp,
     hostIPs: [{ ip: inputs.hostIp }],
@@ -118,8 +129,8 @@ function containerStatus(
     return {
       ...base,
       containerID: containerId(found),
-      state: stateOf(found),
-      lastState: before ? stateOf(before) : {},
+      state: stateOf(found, inputs),
+      lastState: before ? stateOf(before, inputs) : {},
       started,
       ready: init && !isSidecar(container) ? false : started && inputs.ready(found.id),
     };
@@ -127,19 +138,19 @@ function containerStatus(
   const exit = exitOf(found);
   if (found && exit) {
     const again = shouldRestart(pod, container, exit.code, init) && pod.metadata.deletionTimestamp === undefined;
-    const state = again && waiting ? { waiting } : stateOf(found);
+    const state = again && waiting ? { waiting } : stateOf(found, inputs);
     return {
       ...base,
       containerID: containerId(found),
       state,
-      lastState: again && waiting ? stateOf(found) : before ? stateOf(before) : {},
+      lastState: again && waiting ? stateOf(found, inputs) : before ? stateOf(before, inputs) : {},
       ready: init && exit.code === 0,
     };
   }
   return {
     ...base,
     state: { waiting: waiting ?? defaultWaiting(pod, observed, init) },
-    lastState: before ? stateOf(before) : {},
+    lastState: before ? stateOf(before, inputs) : {},
   };
 }
 
@@ -154,23 +165,25 @@ function containerId(container: EngineContainer): string {
   return `gantry://${container.id}`;
 }
 
-function stateOf(container: EngineContainer): ContainerState {
+function stateOf(container: EngineContainer, inputs: StatusInputs): ContainerState {
   if (container.state.status === "running" || container.state.status === "paused")
     return { running: { startedAt: timestamp(container.state.startedAt) } };
   const exit = exitOf(container);
   if (!exit) return { waiting: { reason: "ContainerCreating" } };
-  return { terminated: terminated(container, exit) };
+  return { terminated: terminated(container, exit, inputs) };
 }
 
 function terminated(
   container: EngineContainer,
   exit: NonNullable<ReturnType<typeof exitOf>>,
+  inputs: StatusInputs,
 ): ContainerStateTerminated {
   const neverStarted = exit.error !== "";
+  const message = neverStarted ? exit.error : inputs.terminationMessage?.(container.id);
   return {
     exitCode: exit.code,
     reason: exit.oomKilled ? "OOMKilled" : neverStarted ? "StartError" : exit.code === 0 ? "Completed" : "Error",
-    ...(neverStarted ? { message: exit.error } : {}),
+    ...(message ? { message } : {}),
     startedAt: timestamp(exit.startedAt),
     finishedAt: timestamp(exit.at),
     containerID: containerId(container),

@@ -1,8 +1,10 @@
-import { LABEL } from "./labels.ts";
+import { restartCountOf } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
 import { perform, prepareVolumes } from "./perform.ts";
 import { planPod } from "./plan.ts";
-import { endIsDue, filesVersion, observe, podIps, report, type PodState } from "./pod-state.ts";
+import { podDirectory } from "./pod-context.ts";
+import { allContainers, endIsDue, filesVersion, observe, podIps, report, type PodState } from "./pod-state.ts";
+import { terminationFile, terminationMessage } from "./termination-message.ts";
 
 /** Passes of one sync: each carries out a plan; a pod that still wants something then is looked at again by its events. */
 const MOST_PASSES = 100;
@@ -14,7 +16,8 @@ export async function syncPod(state: PodState): Promise<void> {
   const phase = state.pod.status?.phase;
   // A pod that is done stays as it is, whatever happens to its remains.
   if ((phase === "Succeeded" || phase === "Failed") && !isRunning(observed.sandbox)) return;
-  noteRuns(state, observed);
+  await noteRuns(state, observed);
+  noteDeadline(state);
   for (let pass = 0; pass < MOST_PASSES && !endIsDue(state); pass++) {
     probes.follow(observed);
     const actions = planPod(state.pod, observed, {
@@ -22,6 +25,7 @@ export async function syncPod(state: PodState): Promise<void> {
       notBefore: notBefore(state, observed),
       condemned: probes.condemned,
       started: probes.started,
+      failed: state.failure !== undefined,
     });
     report(state, observed);
     const todo = actions.filter((action) => action.kind !== "wake");
@@ -36,12 +40,33 @@ export async function syncPod(state: PodState): Promise<void> {
   await refreshFiles(state, observed);
 }
 
-/** The back-off learns of runs that ended. */
-function noteRuns({ backoff }: PodState, observed: ObservedPod): void {
-  for (const [name, container] of observed.current) {
-    const exit = exitOf(container);
-    if (exit) backoff.ran(name, Number(container.config.labels[LABEL.restartCount] ?? 0), exit.at - exit.startedAt);
+/** The back-off learns of runs that ended, and their last words are read once. */
+async function noteRuns(state: PodState, observed: ObservedPod): Promise<void> {
+  for (const [name, run] of observed.current) {
+    const exit = exitOf(run);
+    if (!exit) continue;
+    const restartCount = restartCountOf(run);
+    state.backoff.ran(name, restartCount, exit.at - exit.startedAt);
+    const container = allContainers(state.pod).find((each) => each.name === name);
+    if (!container || state.lastWords.has(run.id)) continue;
+    const path = terminationFile(podDirectory(state.deps, state.pod), name, restartCount);
+    state.lastWords.set(run.id, await terminationMessage(state.deps.engine, container, run, exit.code, path));
   }
+  const known = new Set([...observed.current.values(), ...observed.previous.values()].map(({ id }) => id));
+  for (const id of state.lastWords.keys()) if (!known.has(id)) state.lastWords.delete(id);
+}
+
+/** A pod with a deadline ends with it (activeDeadlineSeconds). */
+function noteDeadline(state: PodState): void {
+  const { deps, pod } = state;
+  const seconds = pod.spec?.activeDeadlineSeconds;
+  if (seconds === undefined || state.failure) return;
+  const at = Date.parse(pod.status?.startTime ?? "") + seconds * 1000;
+  if (Number.isNaN(at)) return;
+  if (at > deps.clock.now()) return state.wakeAt(at);
+  const message = "Pod was active on the node longer than the specified deadline";
+  state.failure = { reason: "DeadlineExceeded", message };
+  deps.events.record(pod, "Normal", "DeadlineExceeded", message);
 }
 
 function notBefore(state: PodState, observed: ObservedPod) {

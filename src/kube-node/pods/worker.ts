@@ -128,6 +128,11 @@ function podState(deps: WorkerDeps, pod: Pod, loop: { poke(): void; wakeAt(at: n
     }),
     waiting: new Map(),
     retryAt: new Map(),
+    lastWords: new Map(),
+    failure:
+      pod.status?.phase === "Failed"
+        ? { reason: pod.status.reason ?? "", message: pod.status.message ?? "" }
+        : undefined,
     prepared: undefined,
     preparedFor: "",
     filesAreStale: false,
