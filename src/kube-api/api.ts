@@ -1,0 +1,18 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { Random } from "#base/random.ts";
+import type { Store } from "#store/store.ts";
+import type { Admission } from "./admission/admission.ts";
+import type { ResourceTable } from "./resources/table.ts";
+import type { Strategies } from "./strategies/strategy.ts";
+
+/** What the verbs work on. */
+export interface Api {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly resources: ResourceTable;
+  readonly strategies: Strategies;
+  readonly admission: Admission;
+}

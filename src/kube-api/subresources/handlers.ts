@@ -1,0 +1,33 @@
+import type { FieldValidation } from "#formats/kube-decode.ts";
+import type { Api } from "../api.ts";
+import type { RequestContext } from "../context.ts";
+import type { PatchRequest } from "../options.ts";
+import type { Body } from "../registry/input.ts";
+import type { Answer, ObjectRef } from "../service.ts";
+import { bindingHandler } from "./binding.ts";
+import { scaleHandler } from "./scale.ts";
+
+/** A subresource whose documents are not the object itself. Verbs it leaves out act on the object. */
+export interface SubresourceHandler {
+  get?(api: Api, context: RequestContext, ref: ObjectRef): Promise<Answer>;
+  create?(api: Api, context: RequestContext, ref: ObjectRef, body: Body, validation: FieldValidation): Promise<Answer>;
+  update?(api: Api, context: RequestContext, ref: ObjectRef, body: Body, validation: FieldValidation): Promise<Answer>;
+  patch?(
+    api: Api,
+    context: RequestContext,
+    ref: ObjectRef,
+    request: PatchRequest,
+    validation: FieldValidation,
+  ): Promise<Answer>;
+}
+
+const HANDLERS: Readonly<Record<string, SubresourceHandler>> = {
+  "pods/binding": bindingHandler,
+  bindings: bindingHandler,
+  scale: scaleHandler,
+};
+
+export function subresourceHandler({ definition, subresource }: ObjectRef): SubresourceHandler | undefined {
+  if (subresource === "") return HANDLERS[definition.resource];
+  return HANDLERS[`${definition.resource}/${subresource}`] ?? HANDLERS[subresource];
+}
