@@ -1,6 +1,6 @@
 import { GantryError } from "#base/errors.ts";
 import type { KubeObject } from "../kube-object.ts";
-import type { FieldSchema, Schema, StructSchema } from "../kube-schema.ts";
+import type { Schema, StructSchema } from "../kube-schema.ts";
 import { decodeValue } from "../kube-schema/decode.ts";
 import { isJsonObject, setOwn } from "../tree.ts";
 import { formatPath } from "./field-set.ts";
@@ -13,19 +13,13 @@ export function checkConfiguration(config: KubeObject, how: { schema: StructSche
   const { namespace, name } = config.metadata;
   const prefix = `failed to create typed patch object (${namespace ?? ""}/${name ?? ""}; ${how.apiVersion}, Kind=${config.kind ?? ""})`;
   const errors: string[] = [];
-  const checked = check(config, how.schema, undefined, [], errors);
+  const checked = check(config, how.schema, [], errors);
   if (errors.length === 0) return checked;
   const text = errors.length === 1 ? (errors[0] ?? "") : `errors:\n${errors.map((error) => `  ${error}`).join("\n")}`;
   throw new GantryError("invalid", `${prefix}: ${text}`);
 }
 
-function check(
-  value: unknown,
-  schema: Schema,
-  field: FieldSchema | undefined,
-  path: readonly string[],
-  errors: string[],
-): unknown {
+function check(value: unknown, schema: Schema, path: readonly string[], errors: string[]): unknown {
   if (value === null) return null;
   switch (schema.kind) {
     case "struct":
@@ -34,12 +28,12 @@ function check(
       if (!isJsonObject(value)) return wrong("map", value, path, errors);
       const out: Record<string, unknown> = {};
       for (const key of Object.keys(value))
-        setOwn(out, key, check(value[key], schema.values, undefined, [...path, `f:${key}`], errors));
+        setOwn(out, key, check(value[key], schema.values, [...path, `f:${key}`], errors));
       return out;
     }
     case "list":
       if (!Array.isArray(value)) return wrong("list", value, path, errors);
-      return value.map((item: unknown, index) => check(item, schema.items, field, [...path, `i:${index}`], errors));
+      return value.map((item: unknown, index) => check(item, schema.items, [...path, `i:${index}`], errors));
     case "scalar":
       return checkScalar(value, schema, path, errors);
     default:
@@ -53,7 +47,7 @@ function checkStruct(value: unknown, schema: StructSchema, path: readonly string
   for (const key of Object.keys(value)) {
     const field = schema.fields.get(key);
     const below = [...path, `f:${key}`];
-    if (field) setOwn(out, key, check(value[key], field.type, field, below, errors));
+    if (field) setOwn(out, key, check(value[key], field.type, below, errors));
     else errors.push(`${formatPath(below)}: field not declared in schema`);
   }
   return out;
