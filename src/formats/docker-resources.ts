@@ -37,7 +37,11 @@ export interface CheckedResources<T> {
  * Docker's rules for limits, in Docker's words (moby daemon/daemon_unix.go verifyPlatformContainerResources, adaptContainerSettings).
  * `update`: memory-swap alone may change. Throws `invalid`.
  */
-export function checkResources<T extends DockerResources>(asked: T, support: LimitSupport, update: boolean): CheckedResources<T> {
+export function checkResources<T extends DockerResources>(
+  asked: T,
+  support: LimitSupport,
+  update: boolean,
+): CheckedResources<T> {
   const resources = { ...asked };
   const warnings: string[] = [];
   refuseUnsupported(resources);

@@ -19,10 +19,18 @@ test("rules that depend on capabilities, processor and kernel are resolved", () 
   };
   const resolved = resolveSeccompProfile(JSON.stringify(profile), context);
   assert.deepEqual(resolved.architectures, ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]);
-  assert.deepEqual(resolved.syscalls?.flatMap((rule) => rule.names), ["read", "chown", "ptrace"]);
+  assert.deepEqual(
+    resolved.syscalls?.flatMap((rule) => rule.names),
+    ["read", "chown", "ptrace"],
+  );
 });
 
 test("bad profiles are refused", () => {
-  assert.throws(() => resolveSeccompProfile("{", context), { code: "invalid", message: /^Decoding seccomp profile failed: / });
-  assert.throws(() => resolveSeccompProfile('{"architectures":["a"],"archMap":[{}]}', context), { message: /^both 'architectures' and 'archMap'/ });
+  assert.throws(() => resolveSeccompProfile("{", context), {
+    code: "invalid",
+    message: /^Decoding seccomp profile failed: /,
+  });
+  assert.throws(() => resolveSeccompProfile('{"architectures":["a"],"archMap":[{}]}', context), {
+    message: /^both 'architectures' and 'archMap'/,
+  });
 });

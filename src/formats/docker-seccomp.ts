@@ -49,10 +49,16 @@ export interface SeccompContext {
 export function resolveSeccompProfile(document: string, context: SeccompContext): OciSeccomp {
   const profile = decode(document);
   if (profile.architectures?.length && profile.archMap?.length) {
-    throw new GantryError("invalid", "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'");
+    throw new GantryError(
+      "invalid",
+      "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
+    );
   }
-  if (profile.listenerPath || profile.listenerMetadata) throw new GantryError("unsupported", "seccomp listeners are not supported", { field: "listenerPath" });
-  const architectures = profile.archMap?.length ? mappedArchitectures(profile.archMap, context) : (profile.architectures ?? []);
+  if (profile.listenerPath || profile.listenerMetadata)
+    throw new GantryError("unsupported", "seccomp listeners are not supported", { field: "listenerPath" });
+  const architectures = profile.archMap?.length
+    ? mappedArchitectures(profile.archMap, context)
+    : (profile.architectures ?? []);
   return {
     defaultAction: profile.defaultAction ?? "",
     ...(profile.defaultErrnoRet !== undefined && { defaultErrnoRet: profile.defaultErrnoRet }),
@@ -60,9 +66,20 @@ export function resolveSeccompProfile(document: string, context: SeccompContext)
     ...(profile.flags?.length && { flags: profile.flags }),
     syscalls: (profile.syscalls ?? []).flatMap((rule) => {
       const names = rule.name ? [rule.name] : (rule.names ?? []);
-      if (rule.name && rule.names?.length) throw new GantryError("invalid", `both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'`);
+      if (rule.name && rule.names?.length)
+        throw new GantryError(
+          "invalid",
+          `both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'`,
+        );
       if (names.length === 0 || !applies(rule.includes, rule.excludes, context)) return [];
-      return [{ names, action: rule.action ?? "", ...(rule.errnoRet !== undefined && { errnoRet: rule.errnoRet }), ...(rule.args?.length && { args: rule.args.map(argument) }) }];
+      return [
+        {
+          names,
+          action: rule.action ?? "",
+          ...(rule.errnoRet !== undefined && { errnoRet: rule.errnoRet }),
+          ...(rule.args?.length && { args: rule.args.map(argument) }),
+        },
+      ];
     }),
   };
 }
@@ -71,11 +88,19 @@ function decode(document: string): ReturnType<typeof profileDocument> {
   try {
     return profileDocument(JSON.parse(document) as unknown, "");
   } catch (error) {
-    throw new GantryError("invalid", `Decoding seccomp profile failed: ${errorText(error)}`, { field: "SecurityOpt" }, error);
+    throw new GantryError(
+      "invalid",
+      `Decoding seccomp profile failed: ${errorText(error)}`,
+      { field: "SecurityOpt" },
+      error,
+    );
   }
 }
 
-function mappedArchitectures(archMap: readonly { architecture?: string; subArchitectures?: string[] }[], context: SeccompContext): string[] {
+function mappedArchitectures(
+  archMap: readonly { architecture?: string; subArchitectures?: string[] }[],
+  context: SeccompContext,
+): string[] {
   const own = archMap.find((each) => each.architecture === context.scmpArch);
   return own ? [context.scmpArch, ...(own.subArchitectures ?? [])] : [];
 }
@@ -94,6 +119,16 @@ function atLeast(kernel: readonly [number, number], wanted: string): boolean {
   return kernel[0] > major || (kernel[0] === major && kernel[1] >= minor);
 }
 
-function argument(arg: { index?: number; value?: number; valueTwo?: number; op?: string }): { index: number; value: number; valueTwo?: number; op: string } {
-  return { index: arg.index ?? 0, value: arg.value ?? 0, ...(arg.valueTwo && { valueTwo: arg.valueTwo }), op: arg.op ?? "" };
+function argument(arg: { index?: number; value?: number; valueTwo?: number; op?: string }): {
+  index: number;
+  value: number;
+  valueTwo?: number;
+  op: string;
+} {
+  return {
+    index: arg.index ?? 0,
+    value: arg.value ?? 0,
+    ...(arg.valueTwo && { valueTwo: arg.valueTwo }),
+    op: arg.op ?? "",
+  };
 }

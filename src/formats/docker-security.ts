@@ -30,7 +30,8 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
     else if (key === "apparmor") apparmor = value;
     else if (key === "seccomp") seccomp = value;
     else if (key === "no-new-privileges") noNewPrivileges = parseBool(value, option);
-    else throw new GantryError("invalid", `invalid --security-opt 2: ${JSON.stringify(option)}`, { field: "SecurityOpt" });
+    else
+      throw new GantryError("invalid", `invalid --security-opt 2: ${JSON.stringify(option)}`, { field: "SecurityOpt" });
   }
   return { noNewPrivileges, seccomp, apparmor, labels };
 }
@@ -38,7 +39,8 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
 function cut(option: string): [string, string] {
   const equals = option.indexOf("=");
   const at = equals >= 0 ? equals : option.indexOf(":");
-  if (at < 0) throw new GantryError("invalid", `invalid --security-opt 1: ${JSON.stringify(option)}`, { field: "SecurityOpt" });
+  if (at < 0)
+    throw new GantryError("invalid", `invalid --security-opt 1: ${JSON.stringify(option)}`, { field: "SecurityOpt" });
   return [option.slice(0, at), option.slice(at + 1)];
 }
 

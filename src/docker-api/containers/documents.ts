@@ -13,13 +13,21 @@ export function originOf(container: Container): OriginDocuments {
   const docker = container.config.origin?.["docker"] as OriginDocuments | undefined;
   const documents = docker ?? derive(container.config);
   if (documents.Config["Hostname"]) return documents;
-  return { ...documents, Config: { ...documents.Config, Hostname: container.config.hostname || container.id.slice(0, 12) } };
+  return {
+    ...documents,
+    Config: { ...documents.Config, Hostname: container.config.hostname || container.id.slice(0, 12) },
+  };
 }
 
 function derive(config: ContainerConfig): OriginDocuments {
   const { namespaces, resources, restartPolicy } = config;
   const host: DockerHostConfig = {
-    NetworkMode: namespaces.network.kind === "container" ? `container:${namespaces.network.id}` : namespaces.network.kind === "new" ? (config.networks[0]?.network ?? "bridge") : namespaces.network.kind,
+    NetworkMode:
+      namespaces.network.kind === "container"
+        ? `container:${namespaces.network.id}`
+        : namespaces.network.kind === "new"
+          ? (config.networks[0]?.network ?? "bridge")
+          : namespaces.network.kind,
     CgroupParent: config.cgroupParent,
     Privileged: config.security.privileged,
     ReadonlyRootfs: config.readonlyRoot,
@@ -29,7 +37,10 @@ function derive(config: ContainerConfig): OriginDocuments {
     CpuShares: resources.cpu?.shares ?? 0,
     CpuPeriod: resources.cpu?.period ?? 0,
     CpuQuota: resources.cpu?.quota ?? 0,
-    RestartPolicy: { Name: restartPolicy.kind, MaximumRetryCount: restartPolicy.kind === "on-failure" ? restartPolicy.maximumRetries : 0 },
+    RestartPolicy: {
+      Name: restartPolicy.kind,
+      MaximumRetryCount: restartPolicy.kind === "on-failure" ? restartPolicy.maximumRetries : 0,
+    },
     LogConfig: { Type: config.log.driver },
   };
   return {

@@ -19,7 +19,8 @@ export function inspectDocument({ container, snapshot, findNetwork, sizes }: Ins
   const { config } = container;
   const { Config, HostConfig } = originOf(container);
   const directory = container.logPath === "" ? "" : dirname(container.logPath);
-  const file = (name: string, given: string | undefined): string => given ?? (directory === "" ? "" : join(directory, name));
+  const file = (name: string, given: string | undefined): string =>
+    given ?? (directory === "" ? "" : join(directory, name));
   return {
     Id: container.id,
     Created: formatTime(container.createdAt),

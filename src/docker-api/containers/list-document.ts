@@ -8,7 +8,12 @@ import { statusText } from "./state-document.ts";
 /** One row of GET /containers/json. */
 export function summaryDocument(
   container: Container,
-  context: { images: ImageStore; findNetwork: FindNetwork; nowMs: number; sizes: { rw: number; rootFs: number } | undefined },
+  context: {
+    images: ImageStore;
+    findNetwork: FindNetwork;
+    nowMs: number;
+    sizes: { rw: number; rootFs: number } | undefined;
+  },
 ): object {
   const { config } = container;
   const { HostConfig } = originOf(container);

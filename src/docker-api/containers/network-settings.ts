@@ -20,7 +20,11 @@ export function networksDocument(container: Container, findNetwork: FindNetwork)
   return result;
 }
 
-function endpointDocument(endpoint: Endpoint | undefined, attachment: NetworkAttachment | undefined, networkId: string): object {
+function endpointDocument(
+  endpoint: Endpoint | undefined,
+  attachment: NetworkAttachment | undefined,
+  networkId: string,
+): object {
   const addresses = {
     ...(attachment?.ipv4 !== undefined && { IPv4Address: attachment.ipv4 }),
     ...(attachment?.ipv6 !== undefined && { IPv6Address: attachment.ipv6 }),
@@ -76,7 +80,9 @@ function portsDocument(container: Container): Record<string, { HostIp: string; H
   const ports = Object.create(null) as Record<string, { HostIp: string; HostPort: string }[] | null>;
   if (container.config.namespaces.network.kind !== "new") return ports;
   for (const key of exposedPorts(container)) ports[key] = null;
-  for (const { containerPort, protocol, hostAddress, hostPort } of container.endpoints.flatMap((endpoint) => endpoint.ports)) {
+  for (const { containerPort, protocol, hostAddress, hostPort } of container.endpoints.flatMap(
+    (endpoint) => endpoint.ports,
+  )) {
     const key = portKey({ port: containerPort, protocol });
     (ports[key] ??= []).push({ HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) });
   }
@@ -103,6 +109,8 @@ export function portSummaries(container: Container): PortSummary[] {
   return Object.entries(portsDocument(container)).flatMap(([key, hosts]): PortSummary[] => {
     const [port = "", type = ""] = key.split("/");
     const bare = { PrivatePort: Number(port), Type: type };
-    return hosts === null ? [bare] : hosts.map(({ HostIp, HostPort }) => ({ IP: HostIp, ...bare, PublicPort: Number(HostPort) }));
+    return hosts === null
+      ? [bare]
+      : hosts.map(({ HostIp, HostPort }) => ({ IP: HostIp, ...bare, PublicPort: Number(HostPort) }));
   });
 }

@@ -26,7 +26,12 @@ function healthDocument(health: Health): object {
   return {
     Status: health.status,
     FailingStreak: health.failingStreak,
-    Log: health.log.map(({ start, end, exitCode, output }) => ({ Start: formatTime(start), End: formatTime(end), ExitCode: exitCode, Output: output })),
+    Log: health.log.map(({ start, end, exitCode, output }) => ({
+      Start: formatTime(start),
+      End: formatTime(end),
+      ExitCode: exitCode,
+      Output: output,
+    })),
   };
 }
 

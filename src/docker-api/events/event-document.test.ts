@@ -4,8 +4,15 @@ import type { EngineEvent } from "#containers/engine.ts";
 import { parseFilters } from "#formats/docker-filters.ts";
 import { EVENT_FILTERS, eventDocument, matchesEvent } from "./event-document.ts";
 
-const start: EngineEvent = { type: "container", action: "start", actorId: "abc123", attributes: { image: "busybox:1", name: "web", tier: "front" }, timeNanos: 1_700_000_000_123_456_789n };
-const matches = (event: EngineEvent, filters: object): boolean => matchesEvent(event, parseFilters(JSON.stringify(filters), EVENT_FILTERS));
+const start: EngineEvent = {
+  type: "container",
+  action: "start",
+  actorId: "abc123",
+  attributes: { image: "busybox:1", name: "web", tier: "front" },
+  timeNanos: 1_700_000_000_123_456_789n,
+};
+const matches = (event: EngineEvent, filters: object): boolean =>
+  matchesEvent(event, parseFilters(JSON.stringify(filters), EVENT_FILTERS));
 
 test("the message keeps nanoseconds exact and carries the old fields", () => {
   assert.equal(
@@ -16,7 +23,9 @@ test("the message keeps nanoseconds exact and carries the old fields", () => {
 
 test("filters", () => {
   assert.ok(matches(start, {}));
-  assert.ok(matches(start, { container: ["web"], event: ["start", "die"], type: ["container"], label: ["tier=front"] }));
+  assert.ok(
+    matches(start, { container: ["web"], event: ["start", "die"], type: ["container"], label: ["tier=front"] }),
+  );
   assert.ok(matches(start, { container: ["abc"] }));
   assert.ok(matches(start, { image: ["busybox"] }));
   assert.ok(!matches(start, { container: ["other"] }));

@@ -2,14 +2,33 @@ import { matchesExactly, matchesLabels, type Filters } from "#formats/docker-fil
 import type { EngineEvent } from "#containers/engine.ts";
 
 /** Fields that `docker events --filter` knows (moby daemon/events/filter.go). */
-export const EVENT_FILTERS = ["container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "service", "type", "volume", "secret", "config"];
+export const EVENT_FILTERS = [
+  "container",
+  "daemon",
+  "event",
+  "image",
+  "label",
+  "network",
+  "node",
+  "plugin",
+  "scope",
+  "service",
+  "type",
+  "volume",
+  "secret",
+  "config",
+];
 
 /** Docker's event message. `status`, `id` and `from` are the old form, until API 1.51. */
 export function eventDocument(event: EngineEvent, version: number): object {
   const { type, action, actorId, attributes, timeNanos } = event;
   const old = version < 52 && (type === "container" || type === "image");
   return {
-    ...(old && { status: action, id: actorId, ...(attributes["image"] !== undefined && { from: attributes["image"] }) }),
+    ...(old && {
+      status: action,
+      id: actorId,
+      ...(attributes["image"] !== undefined && { from: attributes["image"] }),
+    }),
     Type: type,
     Action: action,
     Actor: { ID: actorId, Attributes: attributes },
@@ -42,17 +61,29 @@ export function matchesEvent(event: EngineEvent, filters: Filters): boolean {
   );
 }
 
-function matchesActor(event: EngineEvent, filters: Filters, kind: string, names: readonly (string | undefined)[]): boolean {
+function matchesActor(
+  event: EngineEvent,
+  filters: Filters,
+  kind: string,
+  names: readonly (string | undefined)[],
+): boolean {
   const wanted = filters.get(kind) ?? [];
   if (wanted.length === 0) return true;
   if (event.type !== kind) return false;
-  return wanted.some((value) => names.some((name) => name === value || (name?.startsWith(value) && name === event.actorId)));
+  return wanted.some((value) =>
+    names.some((name) => name === value || (name?.startsWith(value) && name === event.actorId)),
+  );
 }
 
 /** An image is asked for by id or name, with or without its tag; events of its containers count too. */
 function matchesImage(event: EngineEvent, filters: Filters): boolean {
   const wanted = filters.get("image") ?? [];
   if (wanted.length === 0) return true;
-  const names = event.type === "image" ? [event.actorId, event.attributes["name"]] : event.type === "container" ? [event.attributes["image"]] : [];
+  const names =
+    event.type === "image"
+      ? [event.actorId, event.attributes["name"]]
+      : event.type === "container"
+        ? [event.attributes["image"]]
+        : [];
   return wanted.some((value) => names.some((name) => name === value || name?.replace(/:[^:/]+$/, "") === value));
 }

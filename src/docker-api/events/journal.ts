@@ -8,11 +8,18 @@ const KEPT_EVENTS = 1024;
 /** The engine's events together with those that only this API knows of: images, attach, top, resize. */
 export interface Journal {
   /** Records an event of this API. */
-  record(type: EngineEvent["type"], action: string, actorId: string, attributes?: Readonly<Record<string, string>>): void;
+  record(
+    type: EngineEvent["type"],
+    action: string,
+    actorId: string,
+    attributes?: Readonly<Record<string, string>>,
+  ): void;
   /** Live events; the result stops. */
   listen(listener: (event: EngineEvent) => void): () => void;
   /** What is kept between two moments (epoch milliseconds), in order of time. */
   past(sinceMs: number, untilMs: number): readonly EngineEvent[];
+  /** How many are listening. */
+  listeners(): number;
   close(): void;
 }
 
@@ -32,10 +39,12 @@ export function createJournal(engine: Engine, clock: Clock): Journal {
     },
     listen: (listener) => live.on(listener),
     past(sinceMs, untilMs) {
-      const within = ({ timeNanos }: EngineEvent): boolean => Number(timeNanos) / 1e6 >= sinceMs && Number(timeNanos) / 1e6 <= untilMs;
+      const within = ({ timeNanos }: EngineEvent): boolean =>
+        Number(timeNanos) / 1e6 >= sinceMs && Number(timeNanos) / 1e6 <= untilMs;
       const all = [...engine.pastEvents(sinceMs, untilMs), ...kept.filter(within)];
       return all.toSorted((a, b) => (a.timeNanos < b.timeNanos ? -1 : a.timeNanos > b.timeNanos ? 1 : 0));
     },
+    listeners: () => live.listeners,
     close: stopEngine,
   };
 }

@@ -33,7 +33,9 @@ export function readHost(): Host {
 /** `KEY="value"` lines (os-release(5)). */
 export function parseOsRelease(text: string): Record<string, string> {
   const pairs = [...text.matchAll(/^([A-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))$/gm)];
-  return Object.fromEntries(pairs.map(([, key = "", double, single, bare]) => [key, double?.replace(/\\(.)/g, "$1") ?? single ?? bare ?? ""]));
+  return Object.fromEntries(
+    pairs.map(([, key = "", double, single, bare]) => [key, double?.replace(/\\(.)/g, "$1") ?? single ?? bare ?? ""]),
+  );
 }
 
 /** Where each cgroup v1 controller is mounted, and the v2 tree, from /proc/mounts. */
@@ -53,7 +55,8 @@ const CONTROLLERS = new Set(["cpu", "cpuacct", "cpuset", "memory", "devices", "f
 
 /** The files that a controller offers tell what it can (moby pkg/sysinfo). */
 function limitsV1(controllers: ReadonlyMap<string, string>): LimitSupport {
-  const has = (controller: string, file: string): boolean => existsSync(join(controllers.get(controller) ?? "/nonexistent", file));
+  const has = (controller: string, file: string): boolean =>
+    existsSync(join(controllers.get(controller) ?? "/nonexistent", file));
   return {
     memory: has("memory", "memory.limit_in_bytes"),
     swap: has("memory", "memory.memsw.limit_in_bytes"),
@@ -74,7 +77,11 @@ function limitsV1(controllers: ReadonlyMap<string, string>): LimitSupport {
 }
 
 function limitsV2(root: string | undefined): LimitSupport {
-  const controllers = new Set(readText(join(root ?? "/nonexistent", "cgroup.controllers"))?.trim().split(" ") ?? []);
+  const controllers = new Set(
+    readText(join(root ?? "/nonexistent", "cgroup.controllers"))
+      ?.trim()
+      .split(" ") ?? [],
+  );
   return {
     memory: controllers.has("memory"),
     swap: controllers.has("memory") && existsSync("/proc/swaps"),

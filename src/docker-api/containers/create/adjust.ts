@@ -11,7 +11,10 @@ export interface CreateDocuments {
  * What a request means by the rules of the API version it was written for (moby api/server/router/container postContainersCreate),
  * with warnings for the client. Throws `invalid`.
  */
-export function adjustToVersion(documents: CreateDocuments, version: number): { documents: CreateDocuments; warnings: string[] } {
+export function adjustToVersion(
+  documents: CreateDocuments,
+  version: number,
+): { documents: CreateDocuments; warnings: string[] } {
   const config = { ...documents.config };
   const hostConfig = { ...documents.hostConfig };
   const endpoints = { ...documents.networkingConfig.EndpointsConfig };
@@ -21,7 +24,11 @@ export function adjustToVersion(documents: CreateDocuments, version: number): { 
   if (version < 43) delete hostConfig.Annotations;
   if (version < 44) {
     const names = Object.keys(endpoints);
-    if (names.length > 1) throw new GantryError("invalid", `Container cannot be created with multiple network endpoints: ${names.join(", ")}`);
+    if (names.length > 1)
+      throw new GantryError(
+        "invalid",
+        `Container cannot be created with multiple network endpoints: ${names.join(", ")}`,
+      );
   }
   const warnings = moveMacAddress(config, hostConfig, endpoints, version);
   return { documents: { config, hostConfig, networkingConfig: { EndpointsConfig: endpoints } }, warnings };
@@ -40,7 +47,12 @@ function useDefaultNetwork(hostConfig: DockerHostConfig, endpoints: Endpoints): 
 }
 
 /** The container-wide MAC address belongs to the main network's endpoint since 1.44. */
-function moveMacAddress(config: DockerConfig, hostConfig: DockerHostConfig, endpoints: Endpoints, version: number): string[] {
+function moveMacAddress(
+  config: DockerConfig,
+  hostConfig: DockerHostConfig,
+  endpoints: Endpoints,
+  version: number,
+): string[] {
   const mac = config.MacAddress;
   if (!mac) return [];
   const network = hostConfig.NetworkMode ?? "bridge";
@@ -49,9 +61,14 @@ function moveMacAddress(config: DockerConfig, hostConfig: DockerHostConfig, endp
   }
   const settings = endpoints[network] ?? {};
   if (settings.MacAddress && settings.MacAddress !== mac) {
-    throw new GantryError("invalid", "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty");
+    throw new GantryError(
+      "invalid",
+      "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
+    );
   }
   endpoints[network] = { ...settings, MacAddress: mac };
   delete config.MacAddress;
-  return version < 44 ? [] : ["The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."];
+  return version < 44
+    ? []
+    : ["The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."];
 }

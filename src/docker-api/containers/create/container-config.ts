@@ -56,9 +56,23 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
   };
 }
 
-function processOf(config: DockerConfig, host: DockerHostConfig): Pick<
+function processOf(
+  config: DockerConfig,
+  host: DockerHostConfig,
+): Pick<
   ContainerConfig,
-  "args" | "env" | "workingDir" | "user" | "additionalGroups" | "hostname" | "domainname" | "terminal" | "stdin" | "stopSignal" | "stopTimeoutSeconds" | "healthcheck"
+  | "args"
+  | "env"
+  | "workingDir"
+  | "user"
+  | "additionalGroups"
+  | "hostname"
+  | "domainname"
+  | "terminal"
+  | "stdin"
+  | "stopSignal"
+  | "stopTimeoutSeconds"
+  | "healthcheck"
 > {
   return {
     args: commandOf(config),
@@ -91,7 +105,9 @@ function resourcesOf(host: DockerHostConfig): ContainerConfig["resources"] {
   return { ...ociResources(host, deviceNumbers), ...(rules.length > 0 && { devices: rules }) };
 }
 
-function hardwareOf(host: DockerHostConfig): Pick<ContainerConfig, "rlimits" | "sysctls" | "shmBytes" | "devices" | "init"> {
+function hardwareOf(
+  host: DockerHostConfig,
+): Pick<ContainerConfig, "rlimits" | "sysctls" | "shmBytes" | "devices" | "init"> {
   const sysctls = host.Sysctls ?? {};
   validateSysctls(sysctls, host);
   return {

@@ -1,5 +1,10 @@
 import { GantryError } from "#base/errors.ts";
-import { createRequest, splitCreateRequest, type CreateRequest, type DockerHostConfig } from "#formats/docker-config.ts";
+import {
+  createRequest,
+  splitCreateRequest,
+  type CreateRequest,
+  type DockerHostConfig,
+} from "#formats/docker-config.ts";
 import { mergeImageConfig } from "#formats/docker-merge.ts";
 import { checkResources } from "#formats/docker-resources.ts";
 import { validateConfig, validateModes } from "#formats/docker-validate.ts";
@@ -36,11 +41,16 @@ export interface CreateOptions {
  * Makes a container of a create request. Throws `invalid` for a request that Docker refuses, `not-found` for an unknown image (the CLI
  * pulls then), `conflict` for a name in use.
  */
-export async function createContainer(deps: Deps, request: CreateRequest, options: CreateOptions): Promise<{ id: string; warnings: readonly string[] }> {
+export async function createContainer(
+  deps: Deps,
+  request: CreateRequest,
+  options: CreateOptions,
+): Promise<{ id: string; warnings: readonly string[] }> {
   const name = checkName(options.name);
   const adjusted = adjustToVersion(splitCreateRequest(request), options.version);
   const { config: asked, networkingConfig } = adjusted.documents;
-  if (Object.keys(request).length === 0) throw new GantryError("invalid", "config cannot be empty in order to create a container");
+  if (Object.keys(request).length === 0)
+    throw new GantryError("invalid", "config cannot be empty in order to create a container");
   validateConfig(asked);
   validateModes(asked, adjusted.documents.hostConfig);
   refuseUnsupported(asked, adjusted.documents.hostConfig);
@@ -51,34 +61,58 @@ export async function createContainer(deps: Deps, request: CreateRequest, option
   const config = mergeImageConfig(asked, image.config.config ?? {});
   const { security, warnings: securityWarnings } = securityOf(host, deps.host);
   const requests = mountRequests(config, host, find);
-  const inputs = { name, config, host, networking: networkingConfig, image, security, hostGateway: hostGateway(deps), find };
+  const inputs = {
+    name,
+    config,
+    host,
+    networking: networkingConfig,
+    image,
+    security,
+    hostGateway: hostGateway(deps),
+    find,
+  };
   // Everything that can be refused is, before a volume is made.
   const checked = containerConfig({ ...inputs, mounts: [] });
   const mounts = await prepareMounts(requests, deps.engine.volumes);
   const container = await deps.engine.create({ ...checked, mounts });
-  return { id: container.id, warnings: [...limits.warnings, ...securityWarnings, ...modeWarnings(deps, host), ...adjusted.warnings] };
+  return {
+    id: container.id,
+    warnings: [...limits.warnings, ...securityWarnings, ...modeWarnings(deps, host), ...adjusted.warnings],
+  };
 }
 
 function checkName(name: string): string {
   const bare = name.startsWith("/") ? name.slice(1) : name;
   if (bare === "" || /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(bare)) return bare;
-  throw new GantryError("invalid", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, { name });
+  throw new GantryError("invalid", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
+    name,
+  });
 }
 
 function findImage(deps: Deps, reference: string, platform: string): Image {
   if (reference === "") throw new GantryError("invalid", "invalid reference format");
   const image = deps.images.get(reference);
   const [os, architecture] = platform.split("/");
-  if (platform === "" || (os === image.config.os && (architecture === undefined || architecture === image.config.architecture))) return image;
+  if (
+    platform === "" ||
+    (os === image.config.os && (architecture === undefined || architecture === image.config.architecture))
+  )
+    return image;
   const own = `${image.config.os}/${image.config.architecture}`;
-  throw new GantryError("not-found", `image with reference ${reference} was found but its platform (${own}) does not match the specified platform (${platform})`, { reference });
+  throw new GantryError(
+    "not-found",
+    `image with reference ${reference} was found but its platform (${own}) does not match the specified platform (${platform})`,
+    { reference },
+  );
 }
 
 function modeWarnings(deps: Deps, host: DockerHostConfig): string[] {
   const warnings: string[] = [];
   const onHost = host.NetworkMode === "host";
-  if (!onHost && host.NetworkMode !== "none" && !deps.host.ipv4Forwarding()) warnings.push("IPv4 forwarding is disabled. Networking will not work.");
-  if (onHost && Object.keys(host.PortBindings ?? {}).length > 0) warnings.push("Published ports are discarded when using host network mode");
+  if (!onHost && host.NetworkMode !== "none" && !deps.host.ipv4Forwarding())
+    warnings.push("IPv4 forwarding is disabled. Networking will not work.");
+  if (onHost && Object.keys(host.PortBindings ?? {}).length > 0)
+    warnings.push("Published ports are discarded when using host network mode");
   return warnings;
 }
 

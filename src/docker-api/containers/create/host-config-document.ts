@@ -27,7 +27,10 @@ export function hostConfigDocument(host: DockerHostConfig): Record<string, unkno
     ...EMPTY_HOST_CONFIG,
     ...host,
     LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
-    RestartPolicy: { Name: host.RestartPolicy?.Name || "no", MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0 },
+    RestartPolicy: {
+      Name: host.RestartPolicy?.Name || "no",
+      MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
     IpcMode: host.IpcMode || "private",
     CgroupnsMode: host.CgroupnsMode || (privileged ? "host" : "private"),
     ShmSize: host.ShmSize || DEFAULT_SHM_BYTES,

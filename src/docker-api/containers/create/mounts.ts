@@ -11,7 +11,8 @@ import type { FindContainer } from "./namespaces.ts";
  */
 export function mountRequests(config: DockerConfig, host: DockerHostConfig, find: FindContainer): MountRequest[] {
   const byTarget = new Map<string, MountRequest>();
-  for (const request of (host.VolumesFrom ?? []).flatMap((spec) => inheritedMounts(spec, find))) byTarget.set(request.target, request);
+  for (const request of (host.VolumesFrom ?? []).flatMap((spec) => inheritedMounts(spec, find)))
+    byTarget.set(request.target, request);
   const own = new Set<string>();
   for (const request of ownMounts(host)) {
     if (own.has(request.target)) throw new GantryError("invalid", `Duplicate mount point: ${request.target}`);
@@ -44,10 +45,28 @@ function inherit(mount: MountPoint, mode: "rw" | "ro" | undefined): MountRequest
   const readonly = mode === "ro" || mount.readonly;
   if (mount.type === "volume") {
     const { name, destination: target, driver = "local" } = mount;
-    return { kind: "volume", name, target, readonly, copyUp: false, subpath: undefined, driver, driverOptions: {}, labels: {} };
+    return {
+      kind: "volume",
+      name,
+      target,
+      readonly,
+      copyUp: false,
+      subpath: undefined,
+      driver,
+      driverOptions: {},
+      labels: {},
+    };
   }
   const { source, destination: target, propagation } = mount;
-  return { kind: "bind", source, target, readonly, propagation: propagation || undefined, create: false, recursive: true };
+  return {
+    kind: "bind",
+    source,
+    target,
+    readonly,
+    propagation: propagation || undefined,
+    create: false,
+    recursive: true,
+  };
 }
 
 /** Makes the named volumes that are not there yet, with their driver, options and labels, and gives the engine's mounts. */

@@ -1,14 +1,27 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { GantryError } from "#base/errors.ts";
 import type { NetworkAttachment } from "#containers/engine.ts";
-import type { DockerConfig, DockerEndpointSettings, DockerHostConfig, DockerNetworkingConfig } from "#formats/docker-config.ts";
+import type {
+  DockerConfig,
+  DockerEndpointSettings,
+  DockerHostConfig,
+  DockerNetworkingConfig,
+} from "#formats/docker-config.ts";
 import { publishedPorts } from "#formats/docker-ports.ts";
 
 /** The networks a container joins: the one of its mode first, with the published ports; then the others asked for. */
-export function attachmentsOf(config: DockerConfig, host: DockerHostConfig, networking: DockerNetworkingConfig): NetworkAttachment[] {
+export function attachmentsOf(
+  config: DockerConfig,
+  host: DockerHostConfig,
+  networking: DockerNetworkingConfig,
+): NetworkAttachment[] {
   const mode = host.NetworkMode ?? "bridge";
   const endpoints = networking.EndpointsConfig ?? {};
-  const ports = publishedPorts(host.PortBindings ?? {}, Object.keys(config.ExposedPorts ?? {}), host.PublishAllPorts ?? false);
+  const ports = publishedPorts(
+    host.PortBindings ?? {},
+    Object.keys(config.ExposedPorts ?? {}),
+    host.PublishAllPorts ?? false,
+  );
   if (config.NetworkDisabled || mode === "none" || mode === "host" || mode.startsWith("container:")) {
     refuseEndpoints(mode, endpoints);
     return [];

@@ -6,9 +6,14 @@ const RUNTIMES = new Set(["", "gantry", "runc", "io.containerd.runc.v2"]);
 
 /** Refuses by name what Gantry does not do, rather than ignore it. */
 export function refuseUnsupported(config: DockerConfig, host: DockerHostConfig): void {
-  if (!RUNTIMES.has(host.Runtime ?? "")) throw new GantryError("invalid", `unknown or invalid runtime name: ${host.Runtime}`, { field: "Runtime" });
+  if (!RUNTIMES.has(host.Runtime ?? ""))
+    throw new GantryError("invalid", `unknown or invalid runtime name: ${host.Runtime}`, { field: "Runtime" });
   if (Object.keys(host.StorageOpt ?? {}).length > 0) {
-    throw new GantryError("invalid", "--storage-opt is supported only for overlay over xfs with 'pquota' mount option", { field: "StorageOpt" });
+    throw new GantryError(
+      "invalid",
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+      { field: "StorageOpt" },
+    );
   }
   if (host.Links?.length) throw unsupported("Links");
   if (host.Cgroup) throw unsupported("Cgroup");

@@ -29,15 +29,30 @@ export function securityOf(host: DockerHostConfig, machine: Host): { security: S
   };
 }
 
-function seccompOf(option: string | undefined, privileged: boolean, capabilities: readonly string[], machine: Host): Pick<Security, "seccomp"> {
+function seccompOf(
+  option: string | undefined,
+  privileged: boolean,
+  capabilities: readonly string[],
+  machine: Host,
+): Pick<Security, "seccomp"> {
   if (option === "unconfined" || (privileged && option === undefined)) return { seccomp: "unconfined" };
   if (option === undefined || option === "builtin") return {};
   const [major = 0, minor = 0] = machine.kernelVersion.split(".").map((part) => Number.parseInt(part, 10));
-  return { seccomp: resolveSeccompProfile(option, { capabilities, arch: machine.goArch, scmpArch: machine.scmpArch, kernel: [major, minor] }) };
+  return {
+    seccomp: resolveSeccompProfile(option, {
+      capabilities,
+      arch: machine.goArch,
+      scmpArch: machine.scmpArch,
+      kernel: [major, minor],
+    }),
+  };
 }
 
 function appArmorOf(option: string | undefined, machine: Host): Pick<Security, "apparmor"> {
   if (option === undefined || option === "unconfined" || option === "") return {};
-  if (!machine.appArmor) throw new GantryError("invalid", `AppArmor is not enabled on this host: cannot apply profile "${option}"`, { field: "SecurityOpt" });
+  if (!machine.appArmor)
+    throw new GantryError("invalid", `AppArmor is not enabled on this host: cannot apply profile "${option}"`, {
+      field: "SecurityOpt",
+    });
   return { apparmor: option };
 }

@@ -1,0 +1,112 @@
+import { errorText, GantryError, isGantryError } from "#base/errors.ts";
+import { parseSignal } from "#formats/docker-signals.ts";
+import type { Deps } from "../deps.ts";
+import { param, type Call, type Handler } from "../http/call.ts";
+import { empty } from "../http/reply.ts";
+
+/** POST /containers/{name}/start. */
+export function startHandler(deps: Deps): Handler {
+  return async (call) => {
+    const length = Number(call.request.headers["content-length"] ?? 0);
+    if (length > 7 || call.request.headers["transfer-encoding"] !== undefined) {
+      throw new GantryError(
+        "invalid",
+        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+      );
+    }
+    if (call.query.text("checkpoint") !== "")
+      throw new GantryError("unsupported", "checkpoint is not supported", { field: "checkpoint" });
+    await deps.engine.start(deps.engine.get(param(call)).id);
+    empty(call.response);
+  };
+}
+
+/** POST /containers/{name}/stop and /restart. */
+export function stopHandler(deps: Deps, action: "stop" | "restart"): Handler {
+  return async (call) => {
+    const options = stopOptions(call);
+    await deps.engine[action](deps.engine.get(param(call)).id, options);
+    empty(call.response);
+  };
+}
+
+function stopOptions({ query, version }: Call): { signal?: number; timeoutSeconds?: number } {
+  const signal = version >= 42 ? query.text("signal") : "";
+  const timeoutSeconds = query.integer("t");
+  return {
+    ...(signal !== "" && { signal: parseSignal(signal) }),
+    ...(timeoutSeconds !== undefined && { timeoutSeconds }),
+  };
+}
+
+/** POST /containers/{name}/kill. */
+export function killHandler(deps: Deps): Handler {
+  return async (call) => {
+    const reference = param(call);
+    const signal = parseSignal(call.query.text("signal") || "KILL");
+    const { id } = deps.engine.get(reference);
+    try {
+      await deps.engine.kill(id, signal);
+    } catch (error) {
+      if (!isGantryError(error)) throw error;
+      throw new GantryError(
+        error.code,
+        `cannot kill container: ${reference}: ${errorText(error)}`,
+        error.details,
+        error,
+      );
+    }
+    empty(call.response);
+  };
+}
+
+/** POST /containers/{name}/pause and /unpause. */
+export function pauseHandler(deps: Deps, action: "pause" | "unpause"): Handler {
+  return async (call) => {
+    await deps.engine[action](deps.engine.get(param(call)).id);
+    empty(call.response);
+  };
+}
+
+/** POST /containers/{name}/rename. */
+export function renameHandler(deps: Deps): Handler {
+  return async (call) => {
+    const name = call.query.text("name").replace(/^\//, "");
+    if (name === "") throw new GantryError("invalid", "Neither old nor new names may be empty");
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
+      throw new GantryError("invalid", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
+        name,
+      });
+    }
+    await deps.engine.rename(deps.engine.get(param(call)).id, name);
+    empty(call.response);
+  };
+}
+
+/** DELETE /containers/{name}. */
+export function removeHandler(deps: Deps): Handler {
+  return async (call) => {
+    const { query } = call;
+    if (query.flag("link")) throw new GantryError("unsupported", "removing links is not supported", { field: "link" });
+    await deps.engine.remove(deps.engine.get(param(call)).id, { force: query.flag("force"), volumes: query.flag("v") });
+    empty(call.response);
+  };
+}
+
+/** POST /containers/{name}/resize. */
+export function resizeHandler(deps: Deps): Handler {
+  return async (call) => {
+    const { rows, columns } = terminalSize(call);
+    await deps.engine.resize(deps.engine.get(param(call)).id, rows, columns);
+    empty(call.response, 200);
+  };
+}
+
+/** The `h` and `w` parameters. Throws `invalid` without both. */
+export function terminalSize({ query }: Call): { rows: number; columns: number } {
+  const rows = query.integer("h");
+  const columns = query.integer("w");
+  if (rows === undefined || columns === undefined)
+    throw new GantryError("invalid", 'strconv.Atoi: parsing "": invalid syntax');
+  return { rows, columns };
+}

@@ -1,0 +1,100 @@
+import {
+  booleanFilter,
+  matchesLabels,
+  matchesPruneLabels,
+  parseFilters,
+  type Filters,
+} from "#formats/docker-filters.ts";
+import type { Image } from "#images/image-store.ts";
+import { pruneUntil } from "../containers/prune.ts";
+import type { Deps } from "../deps.ts";
+import type { Handler } from "../http/call.ts";
+import { json } from "../http/reply.ts";
+import { imageSummary } from "./documents.ts";
+
+const FILTERS = ["dangling", "label", "before", "since", "reference", "until"];
+
+/** GET /images/json: newest first. */
+export function listImagesHandler(deps: Deps): Handler {
+  return async ({ query, response }) => {
+    const filters = parseFilters(query.text("filters"), FILTERS);
+    const count = query.flag("shared-size") ? (image: Image): number => containersOf(deps, image) : (): number => -1;
+    json(
+      response,
+      200,
+      selectImages(deps, filters).map((image) => imageSummary(image, count(image))),
+    );
+  };
+}
+
+function containersOf(deps: Deps, image: Image): number {
+  return deps.engine.list().filter(({ config }) => config.imageId === image.id).length;
+}
+
+function selectImages(deps: Deps, filters: Filters): Image[] {
+  const dangling = filters.has("dangling") ? booleanFilter(filters, "dangling", false) : undefined;
+  const before = momentOf(deps, filters, "before");
+  const since = momentOf(deps, filters, "since");
+  const until = pruneUntil(filters, deps.clock.now());
+  return deps.images
+    .list()
+    .filter((image) => dangling === undefined || (image.tags.length === 0) === dangling)
+    .filter(
+      ({ createdAt }) =>
+        (before === undefined || createdAt < before) && (since === undefined || createdAt > since) && createdAt < until,
+    )
+    .filter((image) => matchesLabels(filters, "label", image.config.config?.Labels ?? {}))
+    .map((image) => (filters.has("reference") ? withMatchingNames(image, filters.get("reference") ?? []) : image))
+    .filter((image) => image !== undefined)
+    .toSorted((a, b) => b.createdAt - a.createdAt);
+}
+
+function momentOf(deps: Deps, filters: Filters, field: "before" | "since"): number | undefined {
+  const reference = filters.get(field)?.at(-1);
+  return reference === undefined ? undefined : deps.images.get(reference).createdAt;
+}
+
+/** The image with only the names that match; undefined when none does. */
+function withMatchingNames(image: Image, patterns: readonly string[]): Image | undefined {
+  const matches = (name: string): boolean => patterns.some((pattern) => matchesReference(pattern, name));
+  const tags = image.tags.filter(matches);
+  const digests = image.digests.filter(matches);
+  return tags.length + digests.length > 0 ? { ...image, tags, digests } : undefined;
+}
+
+/** `*` and `?` as in a shell, within a path segment, against the whole name or the name without its tag. */
+export function matchesReference(pattern: string, name: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", "[^/]*")
+    .replaceAll("?", "[^/]");
+  const expression = new RegExp(`^${source}$`);
+  return expression.test(name) || expression.test(name.replace(/(:[^:/@]+|@.+)$/, ""));
+}
+
+/** POST /images/prune: untagged images that no container uses; with `dangling=false` every image that none uses. */
+export function pruneImagesHandler(deps: Deps): Handler {
+  return async ({ query, response }) => {
+    const filters = parseFilters(query.text("filters"), ["dangling", "label", "label!", "until"]);
+    const onlyDangling = booleanFilter(filters, "dangling", true);
+    const until = pruneUntil(filters, deps.clock.now());
+    const deleted: object[] = [];
+    let reclaimed = 0;
+    for (const image of deps.images.list()) {
+      if (onlyDangling && image.tags.length > 0) continue;
+      if (
+        image.createdAt >= until ||
+        !matchesPruneLabels(filters, image.config.config?.Labels ?? {}) ||
+        containersOf(deps, image) > 0
+      )
+        continue;
+      for (const reference of image.tags.length > 0 ? image.tags : [image.id]) {
+        const removed = await deps.images.remove(reference, { force: false, prune: true });
+        deleted.push(...removed);
+        if (removed.some(({ Deleted }) => Deleted === image.id)) reclaimed += image.size;
+      }
+    }
+    deps.journal.record("image", "prune", "", { reclaimed: String(reclaimed) });
+    json(response, 200, { ImagesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: reclaimed });
+  };
+}

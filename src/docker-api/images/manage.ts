@@ -1,0 +1,52 @@
+import { GantryError } from "#base/errors.ts";
+import type { Deps } from "../deps.ts";
+import { param, type Handler } from "../http/call.ts";
+import { empty, json } from "../http/reply.ts";
+import { historyDocument, imageDocument } from "./documents.ts";
+
+/** GET /images/{name}/json. */
+export function inspectImageHandler(deps: Deps): Handler {
+  return async (call) => json(call.response, 200, imageDocument(deps.images.get(param(call)), "overlay2"));
+}
+
+/** GET /images/{name}/history. */
+export function historyHandler(deps: Deps): Handler {
+  return async (call) => json(call.response, 200, historyDocument(deps.images.get(param(call))));
+}
+
+/** POST /images/{name}/tag. */
+export function tagHandler(deps: Deps): Handler {
+  return async (call) => {
+    const repo = call.query.text("repo");
+    const tag = call.query.text("tag");
+    if (repo === "") throw new GantryError("invalid", "repository name must have at least one component");
+    const target = tag === "" ? repo : `${repo}:${tag}`;
+    await deps.images.tag(param(call), target);
+    deps.journal.record("image", "tag", deps.images.get(target).id, { name: target });
+    empty(call.response, 201);
+  };
+}
+
+/** DELETE /images/{name}. */
+export function removeImageHandler(deps: Deps): Handler {
+  return async (call) => {
+    const reference = param(call);
+    const { id } = deps.images.get(reference);
+    const removed = await deps.images.remove(reference, {
+      force: call.query.flag("force"),
+      prune: !call.query.flag("noprune"),
+    });
+    for (const { Untagged, Deleted } of removed) {
+      if (Untagged !== undefined) deps.journal.record("image", "untag", id, { name: id });
+      if (Deleted === id) deps.journal.record("image", "delete", id, { name: id });
+    }
+    json(call.response, 200, removed);
+  };
+}
+
+/** GET /images/search: there is no hub to ask. */
+export function searchHandler(): Handler {
+  return async () => {
+    throw new GantryError("unsupported", "searching a registry is not supported", { field: "search" });
+  };
+}

@@ -1,0 +1,50 @@
+import type { Container } from "#containers/engine.ts";
+import { formatTime } from "#formats/docker-time.ts";
+import type { Endpoint, Network } from "#network/networks.ts";
+
+/** A network as list and inspect show it; `endpoints` only for inspect. */
+export function networkDocument(
+  network: Network,
+  endpoints: readonly Endpoint[],
+  find: (id: string) => Container | undefined,
+): object {
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: formatTime(network.createdAt),
+    Scope: "local",
+    Driver: network.driver,
+    EnableIPv4: true,
+    EnableIPv6: network.enableIPv6,
+    IPAM: { Driver: "default", Options: null, Config: network.ipam.map(ipamDocument) },
+    Internal: network.internal,
+    Attachable: network.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Containers: Object.fromEntries(
+      endpoints.map((endpoint) => [endpoint.owner, endpointDocument(endpoint, find(endpoint.owner))]),
+    ),
+    Options: network.options,
+    Labels: network.labels,
+  };
+}
+
+function ipamDocument({ subnet, gateway, ipRange, auxAddresses }: Network["ipam"][number]): object {
+  return {
+    Subnet: subnet,
+    ...(ipRange !== undefined && { IPRange: ipRange }),
+    ...(gateway !== undefined && { Gateway: gateway }),
+    ...(auxAddresses !== undefined && Object.keys(auxAddresses).length > 0 && { AuxiliaryAddresses: auxAddresses }),
+  };
+}
+
+function endpointDocument(endpoint: Endpoint, container: Container | undefined): object {
+  return {
+    Name: container?.name ?? endpoint.owner,
+    EndpointID: endpoint.id,
+    MacAddress: endpoint.mac,
+    IPv4Address: endpoint.ipv4 === "" ? "" : `${endpoint.ipv4}/${endpoint.prefixLength}`,
+    IPv6Address: endpoint.ipv6 === "" ? "" : `${endpoint.ipv6}/${endpoint.ipv6PrefixLength}`,
+  };
+}

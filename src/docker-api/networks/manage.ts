@@ -1,0 +1,104 @@
+import { GantryError } from "#base/errors.ts";
+import { endpointSettings } from "#formats/docker-config.ts";
+import { flag, object, text } from "#formats/docker-json.ts";
+import { matchesPruneLabels, parseFilters } from "#formats/docker-filters.ts";
+import type { Deps } from "../deps.ts";
+import { attachmentOf } from "../containers/create/networks.ts";
+import { pruneUntil } from "../containers/prune.ts";
+import { jsonBody, param, type Handler } from "../http/call.ts";
+import { empty, json } from "../http/reply.ts";
+import { getNetwork, PREDEFINED, visibleNetworks } from "./read.ts";
+
+const connectRequest = object({ Container: text, EndpointConfig: endpointSettings });
+const disconnectRequest = object({ Container: text, Force: flag });
+
+/** DELETE /networks/{name}. */
+export function removeNetworkHandler(deps: Deps): Handler {
+  return async (call) => {
+    const network = getNetwork(deps, param(call));
+    if (PREDEFINED.has(network.name)) {
+      throw new GantryError("forbidden", `${network.name} is a pre-defined network and cannot be removed`, {
+        network: network.name,
+      });
+    }
+    const users = deps.networks.endpoints({ networkId: network.id });
+    if (users.length > 0) {
+      const names = users.map(
+        ({ owner, id }) =>
+          `name:${JSON.stringify(deps.engine.find(owner)?.name ?? owner)} id:${JSON.stringify(id.slice(0, 12))}`,
+      );
+      const reason = `network ${network.name} id ${network.id} has active endpoints (${names.join(", ")})`;
+      throw new GantryError("forbidden", `error while removing network: ${reason}`, { network: network.name });
+    }
+    await deps.networks.remove(network.id);
+    deps.journal.record("network", "destroy", network.id, { name: network.name, type: network.driver });
+    empty(call.response);
+  };
+}
+
+/** POST /networks/{name}/connect. */
+export function connectHandler(deps: Deps): Handler {
+  return async (call) => {
+    const request = await jsonBody(call, connectRequest);
+    const container = deps.engine.get(request.Container ?? "");
+    const network = getNetwork(deps, param(call));
+    const { kind } = container.config.namespaces.network;
+    if (kind === "host")
+      throw new GantryError(
+        "forbidden",
+        "container cannot be disconnected from host network or connected to host network",
+      );
+    if (kind === "container") {
+      throw new GantryError(
+        "invalid",
+        "container sharing network namespace with another container or host cannot be connected to any other network",
+      );
+    }
+    const attachment = attachmentOf(network.name, request.EndpointConfig ?? {});
+    await deps.engine.connect(container.id, { ...attachment, ports: [] });
+    deps.journal.record("network", "connect", network.id, {
+      container: container.id,
+      name: network.name,
+      type: network.driver,
+    });
+    empty(call.response, 200);
+  };
+}
+
+/** POST /networks/{name}/disconnect. */
+export function disconnectHandler(deps: Deps): Handler {
+  return async (call) => {
+    const request = await jsonBody(call, disconnectRequest);
+    const network = getNetwork(deps, param(call));
+    const container = deps.engine.get(request.Container ?? "");
+    await deps.engine.disconnect(container.id, network.name, request.Force ?? false);
+    deps.journal.record("network", "disconnect", network.id, {
+      container: container.id,
+      name: network.name,
+      type: network.driver,
+    });
+    empty(call.response, 200);
+  };
+}
+
+/** POST /networks/prune: user-defined networks that no container is on. */
+export function pruneNetworksHandler(deps: Deps): Handler {
+  return async ({ query, response }) => {
+    const filters = parseFilters(query.text("filters"), ["until", "label", "label!"]);
+    const until = pruneUntil(filters, deps.clock.now());
+    const configured = new Set(
+      deps.engine.list().flatMap(({ config }) => config.networks.map((each) => deps.networks.find(each.network)?.id)),
+    );
+    const deleted: string[] = [];
+    for (const network of visibleNetworks(deps)) {
+      if (PREDEFINED.has(network.name) || configured.has(network.id) || network.createdAt >= until) continue;
+      if (!matchesPruneLabels(filters, network.labels) || deps.networks.endpoints({ networkId: network.id }).length > 0)
+        continue;
+      await deps.networks.remove(network.id);
+      deps.journal.record("network", "destroy", network.id, { name: network.name, type: network.driver });
+      deleted.push(network.name);
+    }
+    deps.journal.record("network", "prune", "", { reclaimed: "0" });
+    json(response, 200, { NetworksDeleted: deleted.length > 0 ? deleted : null });
+  };
+}

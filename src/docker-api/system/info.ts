@@ -1,0 +1,125 @@
+import { formatTime } from "#formats/docker-time.ts";
+import type { Deps } from "../deps.ts";
+import type { Handler } from "../http/call.ts";
+import { json } from "../http/reply.ts";
+import { ENGINE_VERSION } from "../http/versions.ts";
+import { limitWarnings } from "./limit-warnings.ts";
+
+/** GET /info. */
+export function infoHandler(deps: Deps): Handler {
+  return async ({ response }) => json(response, 200, infoDocument(deps));
+}
+
+function infoDocument(deps: Deps): object {
+  const { host, engine, images, daemonId, dataRoot, version, journal } = deps;
+  const states = engine.list().map(({ state }) => state.status);
+  const running = states.filter((status) => status === "running" || status === "restarting").length;
+  const paused = states.filter((status) => status === "paused").length;
+  return {
+    ID: daemonId,
+    Containers: states.length,
+    ContainersRunning: running,
+    ContainersPaused: paused,
+    ContainersStopped: states.length - running - paused,
+    Images: images.list().length,
+    Driver: "overlay2",
+    DriverStatus: [
+      ["Supports d_type", "true"],
+      ["Using metacopy", "false"],
+      ["Native Overlay Diff", "true"],
+      ["userxattr", "false"],
+    ],
+    Plugins: {
+      Volume: ["local"],
+      Network: ["bridge", "host", "null"],
+      Authorization: null,
+      Log: ["json-file", "local", "none"],
+    },
+    ...limitFields(deps),
+    IPv4Forwarding: host.ipv4Forwarding(),
+    Debug: false,
+    NFd: 0,
+    OomKillDisable: host.limits.oomKillDisable,
+    NGoroutines: 0,
+    SystemTime: formatTime(deps.clock.now()),
+    LoggingDriver: "json-file",
+    CgroupDriver: "cgroupfs",
+    CgroupVersion: host.cgroupVersion,
+    NEventsListener: journal.listeners(),
+    ...hostFields(deps),
+    IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: REGISTRY_CONFIG,
+    GenericResources: null,
+    DockerRootDir: dataRoot,
+    HttpProxy: "",
+    HttpsProxy: "",
+    NoProxy: "",
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: ENGINE_VERSION,
+    ...runtimeFields(version),
+    Swarm: {
+      NodeID: "",
+      NodeAddr: "",
+      LocalNodeState: "inactive",
+      ControlAvailable: false,
+      Error: "",
+      RemoteManagers: null,
+    },
+    LiveRestoreEnabled: true,
+    Isolation: "",
+    SecurityOptions: securityOptions(deps),
+    FirewallBackend: { Driver: "nftables" },
+    CDISpecDirs: [],
+    Warnings: limitWarnings(host),
+  };
+}
+
+function limitFields({ host: { limits } }: Deps): object {
+  return {
+    MemoryLimit: limits.memory,
+    SwapLimit: limits.swap,
+    CpuCfsPeriod: limits.cpuCfs,
+    CpuCfsQuota: limits.cpuCfs,
+    CPUShares: limits.cpuShares,
+    CPUSet: limits.cpuset,
+    PidsLimit: limits.pids,
+  };
+}
+
+function hostFields({ host }: Deps): object {
+  return {
+    KernelVersion: host.kernelVersion,
+    OperatingSystem: host.operatingSystem,
+    OSVersion: host.osVersion,
+    OSType: "linux",
+    Architecture: host.machine,
+    NCPU: host.limits.cpus,
+    MemTotal: host.memoryBytes,
+    Name: host.name,
+  };
+}
+
+function runtimeFields(version: string): object {
+  return {
+    Runtimes: { gantry: { path: "gantry-runtime" }, runc: { path: "gantry-runtime" } },
+    DefaultRuntime: "gantry",
+    InitBinary: "gantry-shim",
+    ContainerdCommit: { ID: "" },
+    RuncCommit: { ID: `gantry-${version}` },
+    InitCommit: { ID: `gantry-${version}` },
+  };
+}
+
+function securityOptions({ host }: Deps): string[] {
+  return [...(host.appArmor ? ["name=apparmor"] : []), "name=seccomp,profile=builtin", "name=cgroupns"];
+}
+
+/** No mirrors and no insecure registries but loopback, which Docker trusts too. */
+const REGISTRY_CONFIG = {
+  AllowNondistributableArtifactsCIDRs: null,
+  AllowNondistributableArtifactsHostnames: null,
+  InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"],
+  IndexConfigs: { "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true } },
+  Mirrors: null,
+};

@@ -1,0 +1,21 @@
+import type { Volume } from "#containers/engine.ts";
+import { formatTime } from "#formats/docker-time.ts";
+
+/** A volume as list and inspect show it. */
+export function volumeDocument(volume: Volume): object {
+  const { labels, options } = volume;
+  return {
+    CreatedAt: formatTime(Math.floor(volume.createdAt / 1000) * 1000),
+    Driver: volume.driver,
+    Labels:
+      Object.keys(labels).length > 0 || !volume.anonymous
+        ? Object.keys(labels).length > 0
+          ? labels
+          : null
+        : { "com.docker.volume.anonymous": "" },
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
+    Options: Object.keys(options).length > 0 ? options : null,
+    Scope: "local",
+  };
+}
