@@ -33,7 +33,8 @@ export function imagePuller({ images, events, clock }: NodeDeps): ImagePuller {
       const reference = container.image ?? "";
       const present = images.find(reference);
       const policy = container.imagePullPolicy ?? "IfNotPresent";
-      if (present && policy !== "Always") {
+      // An image that was built or loaded here has no registry to ask whether there is a newer one (decision 5).
+      if (present && (policy !== "Always" || present.digests.length === 0)) {
         events.record(
           pod,
           "Normal",
