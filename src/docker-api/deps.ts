@@ -4,13 +4,15 @@ import type { Engine } from "#containers/engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import type { Networks } from "#network/networks.ts";
 import type { Journal } from "./events/journal.ts";
-import type { Host } from "./host/host.ts";
+import type { Host, KernelLimits } from "./host/host.ts";
 
 /** What the API stands on; main/ puts it together. */
 export interface DockerApiOptions {
   readonly engine: Engine;
   readonly images: ImageStore;
   readonly networks: Networks;
+  /** What the kernel can limit: linux/cgroup-capabilities.ts. */
+  readonly limits: KernelLimits;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Gantry's own version. */

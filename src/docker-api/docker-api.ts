@@ -29,7 +29,11 @@ export interface DockerApi {
 }
 
 export function createDockerApi(options: DockerApiOptions): DockerApi {
-  const deps: Deps = { ...options, host: readHost(), journal: createJournal(options.engine, options.clock) };
+  const deps: Deps = {
+    ...options,
+    host: readHost(options.limits),
+    journal: createJournal(options.engine, options.images, options.clock),
+  };
   const edge: Edge = {
     router: createRouter(allRoutes(deps)),
     logger: options.logger,

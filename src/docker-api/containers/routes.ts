@@ -1,7 +1,9 @@
 import type { Deps } from "../deps.ts";
 import { route, type Route } from "../http/call.ts";
 import { attachHandler, attachWebSocketHandler } from "./attach.ts";
+import { commitHandler } from "./commit.ts";
 import { createHandler } from "./create/create.ts";
+import { changesHandler, exportHandler } from "./files.ts";
 import { inspectHandler } from "./inspect.ts";
 import {
   killHandler,
@@ -41,6 +43,9 @@ export function containerRoutes(deps: Deps): Route[] {
     route("GET", "/containers/{name}/logs", logsHandler(deps)),
     route("GET", "/containers/{name}/stats", statsHandler(deps)),
     route("GET", "/containers/{name}/top", topHandler(deps)),
+    route("GET", "/containers/{name}/changes", changesHandler(deps)),
+    route("GET", "/containers/{name}/export", exportHandler(deps)),
+    route("POST", "/commit", commitHandler(deps)),
     route("DELETE", "/containers/{name}", removeHandler(deps)),
   ];
 }

@@ -1,11 +1,12 @@
 import type { Clock } from "#base/clock.ts";
 import { signal } from "#base/signal.ts";
 import type { Engine, EngineEvent } from "#containers/engine.ts";
+import type { ImageStore } from "#images/image-store.ts";
 
 /** The newest events of this room that are kept for `since`; the oldest go first. The engine keeps its own as many. */
 const KEPT_EVENTS = 1024;
 
-/** The engine's events together with those that only this API knows of: images, attach, top, resize. */
+/** The engine's events together with the image store's and those that only this API knows of: networks, attach, top. */
 export interface Journal {
   /** Records an event of this API. */
   record(
@@ -23,12 +24,12 @@ export interface Journal {
   close(): void;
 }
 
-export function createJournal(engine: Engine, clock: Clock): Journal {
+export function createJournal(engine: Engine, images: ImageStore, clock: Clock): Journal {
   const live = signal<EngineEvent>();
   const kept: EngineEvent[] = [];
   let lastNanos = 0n;
   const stopEngine = engine.events((event) => live.emit(event));
-  return {
+  const journal: Journal = {
     record(type, action, actorId, attributes = {}) {
       const now = BigInt(Math.round(clock.now() * 1000)) * 1000n;
       lastNanos = now > lastNanos ? now : lastNanos + 1n;
@@ -45,6 +46,13 @@ export function createJournal(engine: Engine, clock: Clock): Journal {
       return all.toSorted((a, b) => (a.timeNanos < b.timeNanos ? -1 : a.timeNanos > b.timeNanos ? 1 : 0));
     },
     listeners: () => live.listeners,
-    close: stopEngine,
+    close() {
+      stopEngine();
+      stopImages();
+    },
   };
+  const stopImages = images.events.on(({ action, id, name, labels }) =>
+    journal.record("image", action, id, { ...labels, name }),
+  );
+  return journal;
 }

@@ -13,8 +13,30 @@ export interface Host {
   readonly scmpArch: string;
   readonly memoryBytes: number;
   readonly cgroupVersion: "1" | "2";
+  /** "WARNING: No swap limit support", ... */
+  readonly limitWarnings: readonly string[];
   readonly limits: LimitSupport;
   readonly appArmor: boolean;
   /** Whether the kernel forwards IPv4 packets now. */
   readonly ipv4Forwarding: () => boolean;
+}
+
+/** What the kernel can limit, as the kernel room tells it. */
+export interface KernelLimits {
+  readonly capabilities: {
+    readonly version: "1" | "2";
+    readonly memoryLimit: boolean;
+    readonly swapLimit: boolean;
+    readonly memoryReservation: boolean;
+    readonly memorySwappiness: boolean;
+    readonly oomKillDisable: boolean;
+    readonly cpuShares: boolean;
+    readonly cpuQuota: boolean;
+    readonly cpuRealtime: boolean;
+    readonly cpuset: { readonly cpus: string; readonly mems: string } | undefined;
+    readonly pidsLimit: boolean;
+    readonly blockIoWeight: boolean;
+    readonly blockIoThrottle: boolean;
+  };
+  readonly warnings: readonly string[];
 }

@@ -1,17 +1,16 @@
-import type { ImageHistory } from "#formats/image-config.ts";
 import { formatTime, ZERO_TIME } from "#formats/docker-time.ts";
-import type { Image } from "#images/image-store.ts";
+import type { HistoryEntry, Image } from "#images/image-store.ts";
 
 /** A row of GET /images/json. -1: not counted. */
-export function imageSummary(image: Image, containers: number): object {
+export function imageSummary(image: Image, containers: number, sharedSize = -1): object {
   return {
     Id: image.id,
-    ParentId: "",
+    ParentId: image.parent ?? "",
     RepoTags: image.tags,
     RepoDigests: image.digests,
     Created: Math.floor(image.createdAt / 1000),
     Size: image.size,
-    SharedSize: -1,
+    SharedSize: sharedSize,
     Labels: image.config.config?.Labels ?? null,
     Containers: containers,
   };
@@ -24,7 +23,7 @@ export function imageDocument(image: Image, driver: string): object {
     Id: image.id,
     RepoTags: image.tags,
     RepoDigests: image.digests,
-    Parent: "",
+    Parent: image.parent ?? "",
     Comment: config.comment ?? config.history?.at(-1)?.comment ?? "",
     Created: config.created ?? ZERO_TIME,
     DockerVersion: config.docker_version ?? "",
@@ -41,26 +40,14 @@ export function imageDocument(image: Image, driver: string): object {
   };
 }
 
-/** GET /images/{name}/history, newest first. Only the newest step has the image's id and tags. */
-export function historyDocument(image: Image): object[] {
-  const steps = image.config.history ?? [];
-  let layer = 0;
-  const rows = steps.map((step) => historyRow(step, step.empty_layer ? 0 : (image.layers[layer++]?.size ?? 0)));
-  return rows
-    .toReversed()
-    .map((row, index) => ({
-      ...row,
-      ...(index === 0
-        ? { Id: image.id, Tags: image.tags.length > 0 ? image.tags : null }
-        : { Id: "<missing>", Tags: null }),
-    }));
-}
-
-function historyRow(step: ImageHistory, size: number): object {
-  return {
-    Created: step.created === undefined ? 0 : Math.floor(Date.parse(step.created) / 1000),
-    CreatedBy: step.created_by ?? "",
+/** GET /images/{name}/history, newest first. */
+export function historyDocument(entries: readonly HistoryEntry[]): object[] {
+  return entries.map(({ id, created, createdBy, tags, size, comment }) => ({
+    Id: id,
+    Created: created,
+    CreatedBy: createdBy,
+    Tags: tags ?? null,
     Size: size,
-    Comment: step.comment ?? "",
-  };
+    Comment: comment,
+  }));
 }

@@ -76,25 +76,12 @@ export function matchesReference(pattern: string, name: string): boolean {
 export function pruneImagesHandler(deps: Deps): Handler {
   return async ({ query, response }) => {
     const filters = parseFilters(query.text("filters"), ["dangling", "label", "label!", "until"]);
-    const onlyDangling = booleanFilter(filters, "dangling", true);
     const until = pruneUntil(filters, deps.clock.now());
-    const deleted: object[] = [];
-    let reclaimed = 0;
-    for (const image of deps.images.list()) {
-      if (onlyDangling && image.tags.length > 0) continue;
-      if (
-        image.createdAt >= until ||
-        !matchesPruneLabels(filters, image.config.config?.Labels ?? {}) ||
-        containersOf(deps, image) > 0
-      )
-        continue;
-      for (const reference of image.tags.length > 0 ? image.tags : [image.id]) {
-        const removed = await deps.images.remove(reference, { force: false, prune: true });
-        deleted.push(...removed);
-        if (removed.some(({ Deleted }) => Deleted === image.id)) reclaimed += image.size;
-      }
-    }
-    deps.journal.record("image", "prune", "", { reclaimed: String(reclaimed) });
-    json(response, 200, { ImagesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: reclaimed });
+    const { removed, reclaimedBytes } = await deps.images.prune({
+      dangling: booleanFilter(filters, "dangling", true),
+      ...(Number.isFinite(until) && { until }),
+      where: ({ config }) => matchesPruneLabels(filters, config.config?.Labels ?? {}),
+    });
+    json(response, 200, { ImagesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimedBytes });
   };
 }

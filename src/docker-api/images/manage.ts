@@ -11,7 +11,7 @@ export function inspectImageHandler(deps: Deps): Handler {
 
 /** GET /images/{name}/history. */
 export function historyHandler(deps: Deps): Handler {
-  return async (call) => json(call.response, 200, historyDocument(deps.images.get(param(call))));
+  return async (call) => json(call.response, 200, historyDocument(deps.images.history(param(call))));
 }
 
 /** POST /images/{name}/tag. */
@@ -22,7 +22,6 @@ export function tagHandler(deps: Deps): Handler {
     if (repo === "") throw new GantryError("invalid", "repository name must have at least one component");
     const target = tag === "" ? repo : `${repo}:${tag}`;
     await deps.images.tag(param(call), target);
-    deps.journal.record("image", "tag", deps.images.get(target).id, { name: target });
     empty(call.response, 201);
   };
 }
@@ -30,16 +29,10 @@ export function tagHandler(deps: Deps): Handler {
 /** DELETE /images/{name}. */
 export function removeImageHandler(deps: Deps): Handler {
   return async (call) => {
-    const reference = param(call);
-    const { id } = deps.images.get(reference);
-    const removed = await deps.images.remove(reference, {
+    const removed = await deps.images.remove(param(call), {
       force: call.query.flag("force"),
       prune: !call.query.flag("noprune"),
     });
-    for (const { Untagged, Deleted } of removed) {
-      if (Untagged !== undefined) deps.journal.record("image", "untag", id, { name: id });
-      if (Deleted === id) deps.journal.record("image", "delete", id, { name: id });
-    }
     json(call.response, 200, removed);
   };
 }

@@ -16,7 +16,7 @@ export function imageRoutes(deps: Deps): Route[] {
     route("GET", "/images/{name...}/history", historyHandler(deps)),
     route("GET", "/images/{name...}/get", saveHandler(deps)),
     route("POST", "/images/{name...}/tag", tagHandler(deps)),
-    route("POST", "/images/{name...}/push", pushHandler()),
+    route("POST", "/images/{name...}/push", pushHandler(deps)),
     route("DELETE", "/images/{name...}", removeImageHandler(deps)),
   ];
 }

@@ -1,4 +1,5 @@
-import { GantryError } from "#base/errors.ts";
+import { errorText, GantryError } from "#base/errors.ts";
+import { object, text } from "#formats/docker-json.ts";
 import type { Platform } from "#formats/image-config.ts";
 import type { Deps } from "../deps.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
@@ -15,7 +16,6 @@ export function loadHandler(deps: Deps): Handler {
       for (const name of loaded) {
         const byId = name.startsWith("sha256:");
         progress.send({ stream: `${byId ? "Loaded image ID" : "Loaded image"}: ${name}\n` });
-        deps.journal.record("image", "load", deps.images.find(name)?.id ?? name, { name });
       }
       progress.finish();
     } catch (error) {
@@ -30,10 +30,7 @@ export function saveHandler(deps: Deps): Handler {
     const single = call.params["name"];
     const names = single === undefined ? call.query.all("names").flatMap((each) => each.split(",")) : [single];
     if (names.length === 0) throw new GantryError("invalid", "no images named");
-    for (const name of names) {
-      const { id } = deps.images.get(name);
-      deps.journal.record("image", "save", id, { name });
-    }
+    for (const name of names) deps.images.get(name);
     await stream(call, deps.images.save(names), "application/x-tar");
   };
 }
@@ -56,15 +53,11 @@ async function pull(deps: Deps, call: Call, report: (message: object) => void): 
   const reference = pullReference(call.query.text("fromImage"), call.query.text("tag"));
   const platform = parsePlatform(call.query.text("platform"));
   const auth = registryAuth(call);
-  const image = await deps.images.pull(reference, {
+  await deps.images.pull(reference, {
     ...(platform && { platform }),
     ...(auth && { auth }),
     report,
     signal: call.signal,
-  });
-  deps.journal.record("image", "pull", reference, {
-    ...image.config.config?.Labels,
-    name: reference.replace(/[:@].*$/, ""),
   });
 }
 
@@ -93,7 +86,6 @@ async function importImage(deps: Deps, call: Call, report: (message: object) => 
     changes: query.all("changes"),
     ...(platform && { platform }),
   });
-  deps.journal.record("image", "import", id, { name: id });
   report({ status: id });
 }
 
@@ -110,8 +102,40 @@ export function parsePlatform(text: string): Platform | undefined {
 }
 
 /** POST /images/{name}/push. */
-export function pushHandler(): Handler {
+export function pushHandler(deps: Deps): Handler {
   return async (call) => {
-    throw new GantryError("unsupported", `pushing ${param(call)} is not supported yet`, { name: param(call) });
+    const tag = call.query.text("tag");
+    const platform = parsePushPlatform(call.query.text("platform"));
+    const auth = registryAuth(call);
+    const progress = progressWriter(call);
+    try {
+      await deps.images.push(tag === "" ? param(call) : `${param(call)}:${tag}`, {
+        allTags: tag === "",
+        ...(platform && { platform }),
+        ...(auth && { auth }),
+        report: progress.send,
+        signal: call.signal,
+      });
+      progress.finish();
+    } catch (error) {
+      progress.finish(error);
+    }
   };
+}
+
+const platformDocument = object({ architecture: text, os: text, variant: text });
+
+/** Since API 1.46 a push names a platform as a JSON document. */
+function parsePushPlatform(parameter: string): Platform | undefined {
+  if (parameter === "") return undefined;
+  const { architecture = "", os = "", variant } = platformDocument(parseJson(parameter), "platform");
+  return { architecture, os, ...(variant !== undefined && { variant }) };
+}
+
+function parseJson(parameter: string): unknown {
+  try {
+    return JSON.parse(parameter) as unknown;
+  } catch (error) {
+    throw new GantryError("invalid", `failed to parse platform: ${errorText(error)}`, {}, error);
+  }
 }

@@ -17,7 +17,7 @@ export function diskUsageHandler(deps: Deps): Handler {
     if (unknown !== undefined) throw new GantryError("invalid", `unknown object type: ${unknown}`);
     const wants = (type: string): boolean => asked.length === 0 || asked.includes(type);
     json(response, 200, {
-      ...(wants("image") && imageUsage(deps)),
+      ...(wants("image") && (await imageUsage(deps))),
       ...(wants("container") && { Containers: await containerUsage(deps) }),
       ...(wants("volume") && { Volumes: volumeUsage(deps) }),
       ...(wants("build-cache") && { BuildCache: [] }),
@@ -25,16 +25,15 @@ export function diskUsageHandler(deps: Deps): Handler {
   };
 }
 
-function imageUsage({ images, engine }: Deps): object {
-  const layers = new Map(
-    images.list().flatMap((image) => image.layers.map(({ digest, size }) => [digest, size] as const)),
-  );
+async function imageUsage({ images, engine }: Deps): Promise<object> {
+  const usage = await images.usage();
   const containers = engine.list();
   return {
-    LayersSize: [...layers.values()].reduce((sum, size) => sum + size, 0),
-    Images: images
-      .list()
-      .map((image) => imageSummary(image, containers.filter(({ config }) => config.imageId === image.id).length)),
+    LayersSize: usage.layersBytes,
+    Images: images.list().map((image) => {
+      const users = containers.filter(({ config }) => config.imageId === image.id).length;
+      return imageSummary(image, users, usage.images.get(image.id)?.sharedBytes ?? 0);
+    }),
   };
 }
 
@@ -50,10 +49,8 @@ function containerUsage(deps: Deps): Promise<object[]> {
 }
 
 function volumeUsage({ engine: { volumes } }: Deps): object[] {
-  return volumes
-    .list()
-    .map((volume) => ({
-      ...volumeDocument(volume),
-      UsageData: { RefCount: volumes.users(volume.name).length, Size: -1 },
-    }));
+  return volumes.list().map((volume) => ({
+    ...volumeDocument(volume),
+    UsageData: { RefCount: volumes.users(volume.name).length, Size: -1 },
+  }));
 }

@@ -3,7 +3,6 @@ import type { Deps } from "../deps.ts";
 import type { Handler } from "../http/call.ts";
 import { json } from "../http/reply.ts";
 import { ENGINE_VERSION } from "../http/versions.ts";
-import { limitWarnings } from "./limit-warnings.ts";
 
 /** GET /info. */
 export function infoHandler(deps: Deps): Handler {
@@ -71,7 +70,7 @@ function infoDocument(deps: Deps): object {
     SecurityOptions: securityOptions(deps),
     FirewallBackend: { Driver: "nftables" },
     CDISpecDirs: [],
-    Warnings: limitWarnings(host),
+    Warnings: [...host.limitWarnings, ...(host.ipv4Forwarding() ? [] : ["WARNING: IPv4 forwarding is disabled"])],
   };
 }
 

@@ -1,0 +1,128 @@
+import { GantryError } from "#base/errors.ts";
+import type { Container } from "#containers/engine.ts";
+import { config, type DockerConfig } from "#formats/docker-config.ts";
+import { mergeImageConfig } from "#formats/docker-merge.ts";
+import type { ImageConfig, RunConfig } from "#formats/image-config.ts";
+import type { Image } from "#images/image-store.ts";
+import type { Deps } from "../deps.ts";
+import { jsonBody, type Handler } from "../http/call.ts";
+import { json } from "../http/reply.ts";
+import { actorAttributes } from "./attach.ts";
+import { originOf } from "./documents.ts";
+
+/** POST /commit: an image of a container's changes; the container pauses meanwhile unless `pause=0`. */
+export function commitHandler(deps: Deps): Handler {
+  return async (call) => {
+    const { query } = call;
+    const given = await jsonBody(call, config, { required: false });
+    const container = deps.engine.get(query.text("container"));
+    const repo = query.text("repo");
+    const reference = repo === "" ? undefined : `${repo}:${query.text("tag") || "latest"}`;
+    if (query.all("changes").some((change) => change.trim() !== ""))
+      throw new GantryError("unsupported", "Dockerfile instructions in a commit (--change) are not supported yet", {
+        field: "changes",
+      });
+    const options = { given, reference, author: query.text("author"), comment: query.text("comment") };
+    const id = await whilePaused(deps, container, query.flag("pause", true), () => commit(deps, container, options));
+    deps.journal.record("container", "commit", container.id, {
+      ...actorAttributes(container),
+      comment: options.comment,
+      imageID: id,
+      ...(reference !== undefined && { imageRef: reference }),
+    });
+    json(call.response, 201, { Id: id });
+  };
+}
+
+interface CommitOptions {
+  readonly given: DockerConfig;
+  readonly reference: string | undefined;
+  readonly author: string;
+  readonly comment: string;
+}
+
+async function whilePaused<T>(deps: Deps, container: Container, pause: boolean, run: () => Promise<T>): Promise<T> {
+  if (!pause || container.state.status !== "running") return run();
+  await deps.engine.pause(container.id);
+  try {
+    return await run();
+  } finally {
+    await deps.engine.unpause(container.id);
+  }
+}
+
+async function commit(
+  deps: Deps,
+  container: Container,
+  { given, reference, author, comment }: CommitOptions,
+): Promise<string> {
+  const base = container.config.imageId === undefined ? undefined : deps.images.find(container.config.imageId);
+  const created = new Date(deps.clock.now()).toISOString();
+  const { Config } = originOf(container);
+  const runConfig = runConfigOf(mergeImageConfig(given, runConfigOf(Config as DockerConfig)));
+  const document: ImageConfig = {
+    created,
+    ...(author !== "" && { author }),
+    architecture: base?.config.architecture ?? deps.host.goArch,
+    os: "linux",
+    config: runConfig,
+    rootfs: { type: "layers", diff_ids: base?.config.rootfs.diff_ids ?? [] },
+    history: [
+      ...historyOf(base),
+      {
+        created,
+        ...(author !== "" && { author }),
+        created_by: container.config.args.join(" "),
+        ...(comment !== "" && { comment }),
+      },
+    ],
+    ...(comment !== "" && { comment }),
+  };
+  return deps.images.commitLayer(deps.images.exportLayer(container.id), document, base?.id, reference);
+}
+
+function historyOf(base: Image | undefined): NonNullable<ImageConfig["history"]> {
+  return base?.config.history ?? [];
+}
+
+/** What of a container's Config belongs to an image. */
+function runConfigOf(document: DockerConfig): RunConfig {
+  const {
+    User,
+    ExposedPorts,
+    Env,
+    Entrypoint,
+    Cmd,
+    Volumes,
+    WorkingDir,
+    Labels,
+    StopSignal,
+    StopTimeout,
+    Shell,
+    OnBuild,
+    Healthcheck,
+  } = document;
+  const fields: RunConfig = {
+    User,
+    ExposedPorts,
+    Env,
+    Entrypoint,
+    Cmd,
+    Volumes,
+    WorkingDir,
+    Labels,
+    StopSignal,
+    StopTimeout,
+    Shell,
+    OnBuild,
+    Healthcheck,
+  } as RunConfig;
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && !isEmpty(value)),
+  ) as RunConfig;
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === "") return true;
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
