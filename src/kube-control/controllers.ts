@@ -1,0 +1,98 @@
+import type { Clock } from "#base/clock.ts";
+import { GantryError } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
+import { systemRandom, type Random } from "#base/random.ts";
+import type { KubeClient } from "#kube-client/client.ts";
+import type { ResourceDiscovery } from "#kube-client/discovery.ts";
+import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
+import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { deploymentController } from "./controllers/deployment/controller.ts";
+import { replicaSetController } from "./controllers/replicaset/controller.ts";
+import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
+
+/** By kube-controller-manager's names. */
+const CONTROLLERS = {
+  "deployment-controller": deploymentController,
+  "replicaset-controller": replicaSetController,
+} satisfies Record<string, (context: ControllerContext) => Controller>;
+
+export type ControllerName = keyof typeof CONTROLLERS;
+
+/** Every controller there is. */
+export const CONTROLLER_NAMES = Object.keys(CONTROLLERS) as readonly ControllerName[];
+
+export interface ControllersOptions {
+  readonly client: KubeClient;
+  readonly discovery: ResourceDiscovery;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random?: Random;
+  /** Shared with other components of the process; the controllers' own otherwise. */
+  readonly informers?: InformerFactory;
+  /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
+  readonly which?: readonly string[];
+}
+
+export interface Controllers {
+  /** Resolves when every controller knows what there is and has begun. */
+  readonly started: Promise<void>;
+  /** Resolves when what is being worked on is done. */
+  stop(): Promise<void>;
+  /** Names of the controllers that have something queued or at work. */
+  busy(): string[];
+}
+
+/** Starts controllers. Each one's failures stay its own; idle, they make no request and wake for deadlines only. */
+export function startControllers(options: ControllersOptions): Controllers {
+  const { client, clock, logger, random = systemRandom } = options;
+  const informers = options.informers ?? informerFactory({ client, clock, logger, random });
+  const recorders = new Map<string, EventRecorder>();
+  const context: ControllerContext = {
+    client,
+    informers,
+    discovery: options.discovery,
+    clock,
+    random,
+    logger,
+    events(component) {
+      const known = recorders.get(component);
+      if (known) return known;
+      const made = eventRecorder({ client, clock, logger, component });
+      recorders.set(component, made);
+      return made;
+    },
+  };
+  const controllers = selected(options.which ?? ["*"]).map((name) => CONTROLLERS[name](context));
+  let stopped = false;
+  const begin = async (): Promise<void> => {
+    await informers.whenSynced();
+    if (stopped) return;
+    for (const each of controllers) each.start();
+  };
+  const beginning = begin();
+  beginning.catch(() => undefined);
+  return {
+    started: beginning,
+    busy: () => controllers.filter((each) => !each.idle).map((each) => each.name),
+    async stop() {
+      stopped = true;
+      await Promise.all(controllers.map((each) => each.stop()));
+      for (const recorder of recorders.values()) recorder.stop();
+      if (!options.informers) informers.stop();
+    },
+  };
+}
+
+/** The controllers of a `--controllers` list. Throws `invalid` for a name that does not exist. */
+function selected(which: readonly string[]): ControllerName[] {
+  for (const each of which) {
+    const name = each.replace(/^-/, "");
+    if (name !== "*" && !(name in CONTROLLERS)) {
+      throw new GantryError("invalid", `"${name}" is not in the list of known controllers`);
+    }
+  }
+  return CONTROLLER_NAMES.filter((name) => {
+    if (which.includes(`-${name}`)) return false;
+    return which.includes(name) || which.includes("*");
+  });
+}

@@ -1,0 +1,29 @@
+import type {
+  BindPlugin,
+  FilterPlugin,
+  PermitPlugin,
+  PostFilterPlugin,
+  PreEnqueuePlugin,
+  ReservePlugin,
+  ScorePlugin,
+} from "./plugin.ts";
+
+/** A score plugin with its say in the sum. */
+export interface WeightedScore {
+  readonly plugin: ScorePlugin;
+  readonly weight: number;
+}
+
+/** One scheduler's plugins at each extension point, in order (KubeSchedulerConfiguration, profiles). */
+export interface Profile {
+  readonly schedulerName: string;
+  readonly preEnqueues: readonly PreEnqueuePlugin[];
+  readonly filters: readonly FilterPlugin[];
+  readonly postFilters: readonly PostFilterPlugin[];
+  readonly scores: readonly WeightedScore[];
+  readonly reserves: readonly ReservePlugin[];
+  readonly permits: readonly PermitPlugin[];
+  readonly binds: readonly BindPlugin[];
+  /** 100: every feasible node is scored. */
+  readonly percentageOfNodesToScore: number;
+}

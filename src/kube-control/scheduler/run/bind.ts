@@ -1,0 +1,74 @@
+import { errorText, GantryError } from "#base/errors.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { Clock } from "#base/clock.ts";
+import { unplace } from "../cluster/placements.ts";
+import type { PodInfo } from "../cluster/pod-info.ts";
+import type { PermitResult } from "../framework/plugin.ts";
+import type { Profile } from "../framework/profile.ts";
+import type { Verdict } from "../framework/verdict.ts";
+import type { QueuedPod } from "../queue/scheduling-queue.ts";
+import type { SchedulerContext } from "./context.ts";
+import { reportFailure } from "./report.ts";
+
+/** The binding cycle of an assumed pod: Permit's waits, PreBind, Bind, PostBind. A failure frees the place and queues the pod anew. */
+export async function bindAssumed(
+  context: SchedulerContext,
+  profile: Profile,
+  queued: QueuedPod,
+  nodeName: string,
+  permits: readonly PermitResult[],
+): Promise<void> {
+  const { info } = queued;
+  try {
+    await allPermitted(context.clock, permits);
+    for (const plugin of profile.binds) await plugin.preBind?.(info, nodeName);
+    await bind(context, profile, info, nodeName);
+  } catch (error) {
+    for (const plugin of profile.reserves) plugin.unreserve(info, nodeName);
+    bindingFailed(context, queued, error);
+    return;
+  }
+  const text = `Successfully assigned ${info.key} to ${nodeName}`;
+  context.events.record(info.pod, "Normal", "Scheduled", text, "Binding");
+  for (const plugin of profile.binds) plugin.postBind?.(info, nodeName);
+}
+
+async function allPermitted(clock: Clock, permits: readonly PermitResult[]): Promise<void> {
+  for (const permit of permits) {
+    if (permit.kind !== "wait") continue;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const cancel = clock.after(permit.timeoutMs, () =>
+      reject(new GantryError("timeout", "rejected due to timeout after waiting")),
+    );
+    const refused: Verdict | undefined = await Promise.race([permit.decided, late]).finally(cancel);
+    if (refused) throw new GantryError("forbidden", refused.reasons.join(", "));
+  }
+}
+
+async function bind(context: SchedulerContext, profile: Profile, info: PodInfo, nodeName: string): Promise<void> {
+  for (const plugin of profile.binds) if (await plugin.bind?.(info, nodeName)) return;
+  const { name = "", namespace, uid } = info.pod.metadata;
+  await context.client.post(RESOURCES.pods, namespace, name, "binding", {
+    apiVersion: "v1",
+    kind: "Binding",
+    metadata: { name, namespace, uid },
+    target: { kind: "Node", name: nodeName },
+  });
+}
+
+function bindingFailed(context: SchedulerContext, queued: QueuedPod, error: unknown): void {
+  const { info } = queued;
+  // Seen bound after all: whatever failed came after the API had it.
+  if (context.assumed.delete(info.uid)) {
+    unplace(context.cluster, info.uid);
+    context.queue.changed({ resource: "AssignedPod", actions: ["Delete"], before: info.pod });
+  }
+  const current = context.currentPod(info.key);
+  if (current === undefined || current.metadata.uid !== info.uid || current.spec?.nodeName) {
+    context.queue.remove(info.uid);
+    return;
+  }
+  context.logger.debug({ pod: info.key, error: errorText(error) }, "binding failed");
+  reportFailure(context, info, { reason: "SchedulerError", message: `binding rejected: ${errorText(error)}` });
+  context.queue.retry(queued);
+}

@@ -1,0 +1,33 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { Random } from "#base/random.ts";
+import type { Pod } from "#formats/kube-types.generated.ts";
+import type { KubeClient } from "#kube-client/client.ts";
+import type { EventRecorder } from "#kube-client/events.ts";
+import type { ClusterState } from "../cluster/cluster-state.ts";
+import type { Profile } from "../framework/profile.ts";
+import type { SchedulingQueue } from "../queue/scheduling-queue.ts";
+import type { Explanations } from "./explanations.ts";
+
+/** What the running scheduler consists of. */
+export interface SchedulerContext {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: Random;
+  readonly events: EventRecorder;
+  readonly cluster: ClusterState;
+  readonly queue: SchedulingQueue;
+  /** By scheduler name. */
+  readonly profiles: ReadonlyMap<string, Profile>;
+  /** Placed by a decision but not yet seen bound, by uid. */
+  readonly assumed: Set<string>;
+  readonly explanations: Explanations;
+  /** The informer's present version of a pod. */
+  currentPod(key: string): Pod | undefined;
+}
+
+/** The profile that schedules a pod; undefined when another scheduler does. */
+export function profileOf(context: SchedulerContext, pod: Pod): Profile | undefined {
+  return context.profiles.get(pod.spec?.schedulerName ?? "default-scheduler");
+}
