@@ -2902,46 +2902,55 @@ export interface UncountedTerminatedPods {
   succeeded?: string[];
 }
 
-/** k8s.io/api/autoscaling/v1.ContainerResourceMetricSource */
+/** k8s.io/api/autoscaling/v2.ContainerResourceMetricSource */
 export interface ContainerResourceMetricSource {
   container: string;
   name: string;
-  targetAverageUtilization?: number;
-  targetAverageValue?: string;
+  target: MetricTarget;
 }
 
-/** k8s.io/api/autoscaling/v1.ContainerResourceMetricStatus */
+/** k8s.io/api/autoscaling/v2.ContainerResourceMetricStatus */
 export interface ContainerResourceMetricStatus {
   container: string;
-  currentAverageUtilization?: number;
-  currentAverageValue: string;
+  current: MetricValueStatus;
   name: string;
 }
 
-/** k8s.io/api/autoscaling/v1.CrossVersionObjectReference */
+/** k8s.io/api/autoscaling/v2.CrossVersionObjectReference */
 export interface CrossVersionObjectReference {
   apiVersion?: string;
   kind: string;
   name: string;
 }
 
-/** k8s.io/api/autoscaling/v1.ExternalMetricSource */
+/** k8s.io/api/autoscaling/v2.ExternalMetricSource */
 export interface ExternalMetricSource {
-  metricName: string;
-  metricSelector?: LabelSelector;
-  targetAverageValue?: string;
-  targetValue?: string;
+  metric: MetricIdentifier;
+  target: MetricTarget;
 }
 
-/** k8s.io/api/autoscaling/v1.ExternalMetricStatus */
+/** k8s.io/api/autoscaling/v2.ExternalMetricStatus */
 export interface ExternalMetricStatus {
-  currentAverageValue?: string;
-  currentValue: string;
-  metricName: string;
-  metricSelector?: LabelSelector;
+  current: MetricValueStatus;
+  metric: MetricIdentifier;
 }
 
-/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscaler */
+/** k8s.io/api/autoscaling/v2.HPAScalingPolicy */
+export interface HPAScalingPolicy {
+  periodSeconds: number;
+  type: string;
+  value: number;
+}
+
+/** k8s.io/api/autoscaling/v2.HPAScalingRules */
+export interface HPAScalingRules {
+  policies?: HPAScalingPolicy[];
+  selectPolicy?: string;
+  stabilizationWindowSeconds?: number;
+  tolerance?: string;
+}
+
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscaler */
 export interface HorizontalPodAutoscaler {
   apiVersion?: string;
   kind?: string;
@@ -2950,7 +2959,13 @@ export interface HorizontalPodAutoscaler {
   status?: HorizontalPodAutoscalerStatus;
 }
 
-/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerCondition */
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerBehavior */
+export interface HorizontalPodAutoscalerBehavior {
+  scaleDown?: HPAScalingRules;
+  scaleUp?: HPAScalingRules;
+}
+
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerCondition */
 export interface HorizontalPodAutoscalerCondition {
   lastTransitionTime?: string;
   message?: string;
@@ -2959,7 +2974,7 @@ export interface HorizontalPodAutoscalerCondition {
   type: string;
 }
 
-/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerList */
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerList */
 export interface HorizontalPodAutoscalerList {
   apiVersion?: string;
   kind?: string;
@@ -2967,24 +2982,32 @@ export interface HorizontalPodAutoscalerList {
   metadata?: ListMeta;
 }
 
-/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerSpec */
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerSpec */
 export interface HorizontalPodAutoscalerSpec {
+  behavior?: HorizontalPodAutoscalerBehavior;
   maxReplicas: number;
+  metrics?: MetricSpec[];
   minReplicas?: number;
   scaleTargetRef: CrossVersionObjectReference;
-  targetCPUUtilizationPercentage?: number;
 }
 
-/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerStatus */
+/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerStatus */
 export interface HorizontalPodAutoscalerStatus {
-  currentCPUUtilizationPercentage?: number;
-  currentReplicas: number;
+  conditions?: HorizontalPodAutoscalerCondition[];
+  currentMetrics?: MetricStatus[];
+  currentReplicas?: number;
   desiredReplicas: number;
   lastScaleTime?: string;
   observedGeneration?: number;
 }
 
-/** k8s.io/api/autoscaling/v1.MetricSpec */
+/** k8s.io/api/autoscaling/v2.MetricIdentifier */
+export interface MetricIdentifier {
+  name: string;
+  selector?: LabelSelector;
+}
+
+/** k8s.io/api/autoscaling/v2.MetricSpec */
 export interface MetricSpec {
   containerResource?: ContainerResourceMetricSource;
   external?: ExternalMetricSource;
@@ -2994,7 +3017,7 @@ export interface MetricSpec {
   type: string;
 }
 
-/** k8s.io/api/autoscaling/v1.MetricStatus */
+/** k8s.io/api/autoscaling/v2.MetricStatus */
 export interface MetricStatus {
   containerResource?: ContainerResourceMetricStatus;
   external?: ExternalMetricStatus;
@@ -3004,47 +3027,202 @@ export interface MetricStatus {
   type: string;
 }
 
-/** k8s.io/api/autoscaling/v1.ObjectMetricSource */
+/** k8s.io/api/autoscaling/v2.MetricTarget */
+export interface MetricTarget {
+  averageUtilization?: number;
+  averageValue?: string;
+  type: string;
+  value?: string;
+}
+
+/** k8s.io/api/autoscaling/v2.MetricValueStatus */
+export interface MetricValueStatus {
+  averageUtilization?: number;
+  averageValue?: string;
+  value?: string;
+}
+
+/** k8s.io/api/autoscaling/v2.ObjectMetricSource */
 export interface ObjectMetricSource {
+  describedObject: CrossVersionObjectReference;
+  metric: MetricIdentifier;
+  target: MetricTarget;
+}
+
+/** k8s.io/api/autoscaling/v2.ObjectMetricStatus */
+export interface ObjectMetricStatus {
+  current: MetricValueStatus;
+  describedObject: CrossVersionObjectReference;
+  metric: MetricIdentifier;
+}
+
+/** k8s.io/api/autoscaling/v2.PodsMetricSource */
+export interface PodsMetricSource {
+  metric: MetricIdentifier;
+  target: MetricTarget;
+}
+
+/** k8s.io/api/autoscaling/v2.PodsMetricStatus */
+export interface PodsMetricStatus {
+  current: MetricValueStatus;
+  metric: MetricIdentifier;
+}
+
+/** k8s.io/api/autoscaling/v2.ResourceMetricSource */
+export interface ResourceMetricSource {
+  name: string;
+  target: MetricTarget;
+}
+
+/** k8s.io/api/autoscaling/v2.ResourceMetricStatus */
+export interface ResourceMetricStatus {
+  current: MetricValueStatus;
+  name: string;
+}
+
+/** k8s.io/api/autoscaling/v1.ContainerResourceMetricSource */
+export interface V1ContainerResourceMetricSource {
+  container: string;
+  name: string;
+  targetAverageUtilization?: number;
+  targetAverageValue?: string;
+}
+
+/** k8s.io/api/autoscaling/v1.ContainerResourceMetricStatus */
+export interface V1ContainerResourceMetricStatus {
+  container: string;
+  currentAverageUtilization?: number;
+  currentAverageValue: string;
+  name: string;
+}
+
+/** k8s.io/api/autoscaling/v1.CrossVersionObjectReference */
+export interface V1CrossVersionObjectReference {
+  apiVersion?: string;
+  kind: string;
+  name: string;
+}
+
+/** k8s.io/api/autoscaling/v1.ExternalMetricSource */
+export interface V1ExternalMetricSource {
+  metricName: string;
+  metricSelector?: LabelSelector;
+  targetAverageValue?: string;
+  targetValue?: string;
+}
+
+/** k8s.io/api/autoscaling/v1.ExternalMetricStatus */
+export interface V1ExternalMetricStatus {
+  currentAverageValue?: string;
+  currentValue: string;
+  metricName: string;
+  metricSelector?: LabelSelector;
+}
+
+/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscaler */
+export interface V1HorizontalPodAutoscaler {
+  apiVersion?: string;
+  kind?: string;
+  metadata: ObjectMeta;
+  spec?: V1HorizontalPodAutoscalerSpec;
+  status?: V1HorizontalPodAutoscalerStatus;
+}
+
+/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerCondition */
+export interface V1HorizontalPodAutoscalerCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerList */
+export interface V1HorizontalPodAutoscalerList {
+  apiVersion?: string;
+  kind?: string;
+  items: V1HorizontalPodAutoscaler[];
+  metadata?: ListMeta;
+}
+
+/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerSpec */
+export interface V1HorizontalPodAutoscalerSpec {
+  maxReplicas: number;
+  minReplicas?: number;
+  scaleTargetRef: V1CrossVersionObjectReference;
+  targetCPUUtilizationPercentage?: number;
+}
+
+/** k8s.io/api/autoscaling/v1.HorizontalPodAutoscalerStatus */
+export interface V1HorizontalPodAutoscalerStatus {
+  currentCPUUtilizationPercentage?: number;
+  currentReplicas: number;
+  desiredReplicas: number;
+  lastScaleTime?: string;
+  observedGeneration?: number;
+}
+
+/** k8s.io/api/autoscaling/v1.MetricSpec */
+export interface V1MetricSpec {
+  containerResource?: V1ContainerResourceMetricSource;
+  external?: V1ExternalMetricSource;
+  object?: V1ObjectMetricSource;
+  pods?: V1PodsMetricSource;
+  resource?: V1ResourceMetricSource;
+  type: string;
+}
+
+/** k8s.io/api/autoscaling/v1.MetricStatus */
+export interface V1MetricStatus {
+  containerResource?: V1ContainerResourceMetricStatus;
+  external?: V1ExternalMetricStatus;
+  object?: V1ObjectMetricStatus;
+  pods?: V1PodsMetricStatus;
+  resource?: V1ResourceMetricStatus;
+  type: string;
+}
+
+/** k8s.io/api/autoscaling/v1.ObjectMetricSource */
+export interface V1ObjectMetricSource {
   averageValue?: string;
   metricName: string;
   selector?: LabelSelector;
-  target: CrossVersionObjectReference;
+  target: V1CrossVersionObjectReference;
   targetValue: string;
 }
 
 /** k8s.io/api/autoscaling/v1.ObjectMetricStatus */
-export interface ObjectMetricStatus {
+export interface V1ObjectMetricStatus {
   averageValue?: string;
   currentValue: string;
   metricName: string;
   selector?: LabelSelector;
-  target: CrossVersionObjectReference;
+  target: V1CrossVersionObjectReference;
 }
 
 /** k8s.io/api/autoscaling/v1.PodsMetricSource */
-export interface PodsMetricSource {
+export interface V1PodsMetricSource {
   metricName: string;
   selector?: LabelSelector;
   targetAverageValue: string;
 }
 
 /** k8s.io/api/autoscaling/v1.PodsMetricStatus */
-export interface PodsMetricStatus {
+export interface V1PodsMetricStatus {
   currentAverageValue: string;
   metricName: string;
   selector?: LabelSelector;
 }
 
 /** k8s.io/api/autoscaling/v1.ResourceMetricSource */
-export interface ResourceMetricSource {
+export interface V1ResourceMetricSource {
   name: string;
   targetAverageUtilization?: number;
   targetAverageValue?: string;
 }
 
 /** k8s.io/api/autoscaling/v1.ResourceMetricStatus */
-export interface ResourceMetricStatus {
+export interface V1ResourceMetricStatus {
   currentAverageUtilization?: number;
   currentAverageValue: string;
   name: string;
@@ -3068,184 +3246,6 @@ export interface ScaleSpec {
 export interface ScaleStatus {
   replicas: number;
   selector?: string;
-}
-
-/** k8s.io/api/autoscaling/v2.ContainerResourceMetricSource */
-export interface AutoscalingContainerResourceMetricSource {
-  container: string;
-  name: string;
-  target: MetricTarget;
-}
-
-/** k8s.io/api/autoscaling/v2.ContainerResourceMetricStatus */
-export interface AutoscalingContainerResourceMetricStatus {
-  container: string;
-  current: MetricValueStatus;
-  name: string;
-}
-
-/** k8s.io/api/autoscaling/v2.CrossVersionObjectReference */
-export interface AutoscalingCrossVersionObjectReference {
-  apiVersion?: string;
-  kind: string;
-  name: string;
-}
-
-/** k8s.io/api/autoscaling/v2.ExternalMetricSource */
-export interface AutoscalingExternalMetricSource {
-  metric: MetricIdentifier;
-  target: MetricTarget;
-}
-
-/** k8s.io/api/autoscaling/v2.ExternalMetricStatus */
-export interface AutoscalingExternalMetricStatus {
-  current: MetricValueStatus;
-  metric: MetricIdentifier;
-}
-
-/** k8s.io/api/autoscaling/v2.HPAScalingPolicy */
-export interface HPAScalingPolicy {
-  periodSeconds: number;
-  type: string;
-  value: number;
-}
-
-/** k8s.io/api/autoscaling/v2.HPAScalingRules */
-export interface HPAScalingRules {
-  policies?: HPAScalingPolicy[];
-  selectPolicy?: string;
-  stabilizationWindowSeconds?: number;
-  tolerance?: string;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscaler */
-export interface AutoscalingHorizontalPodAutoscaler {
-  apiVersion?: string;
-  kind?: string;
-  metadata: ObjectMeta;
-  spec?: AutoscalingHorizontalPodAutoscalerSpec;
-  status?: AutoscalingHorizontalPodAutoscalerStatus;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerBehavior */
-export interface HorizontalPodAutoscalerBehavior {
-  scaleDown?: HPAScalingRules;
-  scaleUp?: HPAScalingRules;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerCondition */
-export interface AutoscalingHorizontalPodAutoscalerCondition {
-  lastTransitionTime?: string;
-  message?: string;
-  reason?: string;
-  status: string;
-  type: string;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerList */
-export interface AutoscalingHorizontalPodAutoscalerList {
-  apiVersion?: string;
-  kind?: string;
-  items: AutoscalingHorizontalPodAutoscaler[];
-  metadata?: ListMeta;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerSpec */
-export interface AutoscalingHorizontalPodAutoscalerSpec {
-  behavior?: HorizontalPodAutoscalerBehavior;
-  maxReplicas: number;
-  metrics?: AutoscalingMetricSpec[];
-  minReplicas?: number;
-  scaleTargetRef: AutoscalingCrossVersionObjectReference;
-}
-
-/** k8s.io/api/autoscaling/v2.HorizontalPodAutoscalerStatus */
-export interface AutoscalingHorizontalPodAutoscalerStatus {
-  conditions?: AutoscalingHorizontalPodAutoscalerCondition[];
-  currentMetrics?: AutoscalingMetricStatus[];
-  currentReplicas?: number;
-  desiredReplicas: number;
-  lastScaleTime?: string;
-  observedGeneration?: number;
-}
-
-/** k8s.io/api/autoscaling/v2.MetricIdentifier */
-export interface MetricIdentifier {
-  name: string;
-  selector?: LabelSelector;
-}
-
-/** k8s.io/api/autoscaling/v2.MetricSpec */
-export interface AutoscalingMetricSpec {
-  containerResource?: AutoscalingContainerResourceMetricSource;
-  external?: AutoscalingExternalMetricSource;
-  object?: AutoscalingObjectMetricSource;
-  pods?: AutoscalingPodsMetricSource;
-  resource?: AutoscalingResourceMetricSource;
-  type: string;
-}
-
-/** k8s.io/api/autoscaling/v2.MetricStatus */
-export interface AutoscalingMetricStatus {
-  containerResource?: AutoscalingContainerResourceMetricStatus;
-  external?: AutoscalingExternalMetricStatus;
-  object?: AutoscalingObjectMetricStatus;
-  pods?: AutoscalingPodsMetricStatus;
-  resource?: AutoscalingResourceMetricStatus;
-  type: string;
-}
-
-/** k8s.io/api/autoscaling/v2.MetricTarget */
-export interface MetricTarget {
-  averageUtilization?: number;
-  averageValue?: string;
-  type: string;
-  value?: string;
-}
-
-/** k8s.io/api/autoscaling/v2.MetricValueStatus */
-export interface MetricValueStatus {
-  averageUtilization?: number;
-  averageValue?: string;
-  value?: string;
-}
-
-/** k8s.io/api/autoscaling/v2.ObjectMetricSource */
-export interface AutoscalingObjectMetricSource {
-  describedObject: AutoscalingCrossVersionObjectReference;
-  metric: MetricIdentifier;
-  target: MetricTarget;
-}
-
-/** k8s.io/api/autoscaling/v2.ObjectMetricStatus */
-export interface AutoscalingObjectMetricStatus {
-  current: MetricValueStatus;
-  describedObject: AutoscalingCrossVersionObjectReference;
-  metric: MetricIdentifier;
-}
-
-/** k8s.io/api/autoscaling/v2.PodsMetricSource */
-export interface AutoscalingPodsMetricSource {
-  metric: MetricIdentifier;
-  target: MetricTarget;
-}
-
-/** k8s.io/api/autoscaling/v2.PodsMetricStatus */
-export interface AutoscalingPodsMetricStatus {
-  current: MetricValueStatus;
-  metric: MetricIdentifier;
-}
-
-/** k8s.io/api/autoscaling/v2.ResourceMetricSource */
-export interface AutoscalingResourceMetricSource {
-  name: string;
-  target: MetricTarget;
-}
-
-/** k8s.io/api/autoscaling/v2.ResourceMetricStatus */
-export interface AutoscalingResourceMetricStatus {
-  current: MetricValueStatus;
-  name: string;
 }
 
 /** k8s.io/api/policy/v1.Eviction */
