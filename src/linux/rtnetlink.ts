@@ -9,6 +9,7 @@ import {
   bridgeInfo,
   decodeLink,
   encodeLink,
+  encodeLinkGroup,
   encodeLinkName,
   encodePort,
   vethInfo,
@@ -65,8 +66,10 @@ export interface Rtnetlink {
   setLink(link: number, settings: LinkSettings): void;
   /** A link's options as port of its bridge. */
   setPort(link: number, settings: PortSettings): void;
-  /** False when there was none. */
+  /** False when there was none. The kernel takes some 20 ms to forget a link. */
   deleteLink(link: string | number): boolean;
+  /** Deletes every link of a group at once, while the thread goes on. */
+  deleteGroupLater(group: number): Promise<void>;
   addresses(): readonly Address[];
   addAddress(address: Address): void;
   deleteAddress(address: Address): void;
@@ -112,6 +115,22 @@ export function openRtnetlink(): Rtnetlink {
     setPort: (link, settings) => void run(c.RTM_SETLINK, 0, encodePort(link, settings), `set bridge port ${link}`),
     deleteLink: (link) =>
       unlessMissing(() => run(c.RTM_DELLINK, 0, linkBody(link), `delete link ${link}`)) !== undefined,
+    async deleteGroupLater(group) {
+      const background = openNetlink(NETLINK_ROUTE);
+      try {
+        await background.requestLater({
+          type: c.RTM_DELLINK,
+          flags: 0,
+          body: encodeLinkGroup(group),
+          what: `delete links of group ${group}`,
+        });
+      } catch (error) {
+        // The kernel was quicker: their namespaces died.
+        if (!isSyscallError(error, "ENODEV")) throw error;
+      } finally {
+        background.close();
+      }
+    },
     addresses: () => dump(c.RTM_GETADDR, Buffer.alloc(8), "list addresses").map(({ body }) => decodeAddress(body)),
     addAddress: (address) =>
       void run(c.RTM_NEWADDR, RTNETLINK_NEW, encodeAddress(address), `add address ${address.address}`),

@@ -1,5 +1,5 @@
 /** Sockets that node:net does not know (netlink, raw): each function is named after its manual page. See syscalls.ts. */
-import { native, restarting } from "./syscalls/native.ts";
+import { native, nativeLater, restarting } from "./syscalls/native.ts";
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -31,6 +31,9 @@ const nativeConnect = native<[number, Buffer, number]>(
 );
 const nativeSend = native<[number, Buffer, number, number]>(
   "send",
+  "long send(int fd, const uint8_t *data, size_t length, int flags)",
+);
+const nativeSendLater = nativeLater<[number, Buffer, number, number]>(
   "long send(int fd, const uint8_t *data, size_t length, int flags)",
 );
 const nativeRecv = native<[number, Buffer, number, number]>(
@@ -79,6 +82,11 @@ export function connect(fd: number, address: Buffer): void {
 /** Sends `data`; returns how many bytes went. */
 export function send(fd: number, data: Buffer, flags = 0): number {
   return restarting(() => nativeSend(fd, data, data.length, flags | MSG_NOSIGNAL));
+}
+
+/** Sends `data` from another thread: a netlink request is carried out within its send. False when it failed. */
+export async function sendLater(fd: number, data: Buffer): Promise<boolean> {
+  return (await nativeSendLater(fd, data, data.length, MSG_NOSIGNAL)) === data.length;
 }
 
 /** Receives into `data`; returns how many bytes came (with MSG_TRUNC: how many there were). */

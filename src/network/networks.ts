@@ -6,7 +6,12 @@ export interface NetworkConfig {
   readonly internal: boolean;
   readonly attachable: boolean;
   readonly enableIPv6: boolean;
-  readonly ipam: readonly { readonly subnet: string; readonly gateway?: string; readonly ipRange?: string; readonly auxAddresses?: Readonly<Record<string, string>> }[];
+  readonly ipam: readonly {
+    readonly subnet: string;
+    readonly gateway?: string;
+    readonly ipRange?: string;
+    readonly auxAddresses?: Readonly<Record<string, string>>;
+  }[];
   /** Docker's driver options: com.docker.network.bridge.name, ...enable_icc, ...enable_ip_masquerade, ...host_binding_ipv4, com.docker.network.driver.mtu. */
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -33,6 +38,8 @@ export interface PortMapping {
 export interface AttachRequest {
   /** Container or pod sandbox id. */
   readonly owner: string;
+  /** The owner's name: resolves on the network, and appears in messages. */
+  readonly name?: string;
   readonly networkId: string;
   /** The process whose network namespace gets the interface. */
   readonly pid: number;
@@ -46,6 +53,8 @@ export interface AttachRequest {
   readonly ports: readonly PortMapping[];
   /** Whether the default route goes through this network. */
   readonly defaultGateway: boolean;
+  /** Name servers (`address` or `address#port`) that the network's name server asks, instead of the host's. */
+  readonly dns?: readonly string[];
 }
 
 export interface Endpoint {
@@ -78,5 +87,8 @@ export interface Networks {
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
   /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
   reconcile(liveOwners: ReadonlySet<string>): Promise<void>;
+  /** Stops answering names and holding ports; containers keep their networks. */
   close(): Promise<void>;
+  /** Removes everything of ours from the host; the definitions stay, and the next start makes them again. Before `close`. */
+  dismantle(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** Link messages (struct ifinfomsg and IFLA_ attributes). Pure. */
-import { attributeMap, attribute, decodeText, nested, text, u32, u8, type Attribute } from "./attributes.ts";
+import { attributeMap, attribute, decodeText, flag, nested, text, u32, u8, type Attribute } from "./attributes.ts";
 import { addressBytes, macBytes, macText } from "./addresses.ts";
 import * as c from "./rtnetlink-constants.ts";
 
@@ -30,6 +30,8 @@ export interface PortSettings {
   readonly hairpin?: boolean;
   /** No frames between ports that are isolated. */
   readonly isolated?: boolean;
+  /** No frames in or out any more, and what the bridge learned of the port is forgotten. */
+  readonly closed?: true;
 }
 
 export interface VxlanSettings {
@@ -106,6 +108,11 @@ export function encodeLinkName(name: string): Buffer {
   return Buffer.concat([linkHead(c.AF_UNSPEC, 0), text(c.IFLA_IFNAME, name)]);
 }
 
+/** Every link of a group: for a deletion. */
+export function encodeLinkGroup(group: number): Buffer {
+  return Buffer.concat([linkHead(c.AF_UNSPEC, 0), u32(c.IFLA_GROUP, group)]);
+}
+
 /** IFLA_LINKINFO of a bridge that never speaks STP and forwards at once. */
 export function bridgeInfo(settings: BridgeSettings): Attribute {
   const data = [u32(c.IFLA_BR_STP_STATE, 0), u32(c.IFLA_BR_FORWARD_DELAY, 0)];
@@ -136,6 +143,7 @@ export function encodePort(index: number, settings: PortSettings): Buffer {
   const data: Attribute[] = [];
   if (settings.hairpin !== undefined) data.push(u8(c.IFLA_BRPORT_MODE, Number(settings.hairpin)));
   if (settings.isolated !== undefined) data.push(u8(c.IFLA_BRPORT_ISOLATED, Number(settings.isolated)));
+  if (settings.closed) data.push(u8(c.IFLA_BRPORT_STATE, c.BR_STATE_DISABLED), flag(c.IFLA_BRPORT_FLUSH));
   return Buffer.concat([linkHead(c.AF_BRIDGE, index), nested(c.IFLA_PROTINFO, data)]);
 }
 

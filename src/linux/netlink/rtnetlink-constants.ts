@@ -41,7 +41,10 @@ export const IFLA_BR_FORWARD_DELAY = 1;
 export const IFLA_BR_STP_STATE = 5;
 export const IFLA_BR_MCAST_SNOOPING = 23;
 
+export const IFLA_BRPORT_STATE = 1;
+export const BR_STATE_DISABLED = 0;
 export const IFLA_BRPORT_MODE = 4;
+export const IFLA_BRPORT_FLUSH = 24;
 export const IFLA_BRPORT_ISOLATED = 33;
 
 export const IFLA_VXLAN_ID = 1;

@@ -7,6 +7,7 @@ import {
   MSG_TRUNC,
   recv,
   send,
+  sendLater,
   setsockopt,
   socket,
   SO_RCVBUFFORCE,
@@ -47,6 +48,8 @@ const DUMP_TRIES = 8;
 export interface NetlinkSocket {
   /** Sends one request and returns what comes before its acknowledgement. Throws SyscallError with the kernel's words. */
   request(request: Request): readonly Message[];
+  /** Like `request`, while the thread goes on: for what keeps the kernel busy. One at a time, and nothing else meanwhile. */
+  requestLater(request: Request): Promise<void>;
   /** Reads a whole table. */
   dump(request: Request): readonly Message[];
   /** Sends requests as one datagram (an nfnetlink transaction). The last but one message is acknowledged. */
@@ -65,6 +68,14 @@ export function openNetlink(protocol: number): NetlinkSocket {
   };
   return {
     request: (request) => exchange({ ...request, flags: request.flags | NLM_F_ACK }),
+    async requestLater(request) {
+      sequence = (sequence + 1) >>> 0;
+      const sent = sequence;
+      const acknowledged = { ...request, flags: request.flags | NLM_F_ACK };
+      if (!(await sendLater(fd, encodeMessage(acknowledged, sent))))
+        throw new GantryError("internal", `netlink: ${request.what}`);
+      receiveAnswer(fd, sent, request);
+    },
     dump(request) {
       for (let tries = 1; ; tries++) {
         const messages = exchange({ ...request, flags: request.flags | NLM_F_DUMP });

@@ -45,8 +45,14 @@ export function errnoText(errno: number): string {
 /** What the functions of the C library take: numbers, strings, bytes by reference. */
 export type NativeArgument = number | bigint | string | Buffer | null;
 
+interface NativeFunction {
+  (...args: NativeArgument[]): number;
+  /** The last argument is called back with the result. */
+  async(...args: (NativeArgument | ((error: unknown, result: number) => void))[]): void;
+}
+
 interface Library {
-  func(prototype: string): (...args: NativeArgument[]) => number;
+  func(prototype: string): NativeFunction;
 }
 
 interface Koffi {
@@ -96,6 +102,22 @@ export function native<A extends NativeArgument[]>(
 export function addressOf(bytes: Buffer): bigint {
   koffi ??= loadKoffi();
   return koffi.address(bytes);
+}
+
+/**
+ * Like `native`, on a thread of libuv's pool: for the few calls that keep the kernel busy for long. Such a thread is in the
+ * process's own namespaces. Buffers must not be touched until the promise is settled. The error number is lost.
+ */
+export function nativeLater<A extends NativeArgument[]>(prototype: string): (...args: A) => Promise<number> {
+  let bound: NativeFunction | undefined;
+  return (...args) => {
+    koffi ??= loadKoffi();
+    library ??= koffi.load(null);
+    const call = (bound ??= library.func(prototype));
+    return new Promise((resolve, reject) => {
+      call.async(...args, (error: unknown, result: number) => (error ? reject(error) : resolve(result)));
+    });
+  };
 }
 
 /** Calls again for as long as the call is interrupted by a signal. */

@@ -1,0 +1,187 @@
+/** Serves DNS (RFC 1035) on a pair of sockets, which may lie in another network namespace. */
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createServer, type Server, type Socket } from "node:net";
+import * as dns from "dns-packet";
+import { errorText } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
+import { openListener } from "#linux/inet-sockets.ts";
+import { close } from "#linux/syscalls.ts";
+
+export type Transport = "udp" | "tcp";
+
+export interface DnsQuery {
+  readonly name: string;
+  /** "A", "AAAA", "PTR", "SRV", ... */
+  readonly type: string;
+  readonly packet: dns.DecodedPacket;
+  /** As it came, for forwarding. */
+  readonly raw: Buffer;
+  readonly transport: Transport;
+}
+
+/** The whole answer, encoded; undefined says SERVFAIL. */
+export type Answerer = (query: DnsQuery) => Promise<Buffer | undefined>;
+
+export interface DnsService {
+  readonly port: number;
+  close(): void;
+}
+
+/** Queries in work at one service; further ones are refused (REFUSED) until some are done. */
+const MAX_IN_WORK = 1024;
+/** Connections at one service, and how long an idle one lasts. */
+const MAX_CONNECTIONS = 128;
+const IDLE_TIMEOUT_MS = 10_000;
+/** RFC 1035, section 4.2.1: without EDNS, a longer answer is cut. */
+const PLAIN_UDP_BYTES = 512;
+
+export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
+
+export interface ServicePlace {
+  readonly address: string;
+  /** 0: any port, the same for UDP and TCP. */
+  readonly port: number;
+}
+
+/** Opens both sockets in the namespace the thread is in. Throws SyscallError EADDRINUSE. */
+export function openDnsSockets({ address, port }: ServicePlace): { udp: number; tcp: number; port: number } {
+  for (let tries = 1; ; tries++) {
+    const udp = openListener({ protocol: "udp", address, port });
+    try {
+      return { udp: udp.fd, tcp: openListener({ protocol: "tcp", address, port: udp.port }).fd, port: udp.port };
+    } catch (error) {
+      close(udp.fd);
+      // Somebody else has that port for TCP: another one will do, unless it was asked for.
+      if (port !== 0 || tries === 16) throw error;
+    }
+  }
+}
+
+/** Takes the sockets over. */
+export function serveDns(
+  sockets: { udp: number; tcp: number; port: number },
+  answer: Answerer,
+  logger: Logger,
+): DnsService {
+  let inWork = 0;
+  const work = async (raw: Buffer, transport: Transport): Promise<Buffer | undefined> => {
+    const query = decodeQuery(raw, transport);
+    if (!query) return undefined;
+    if (inWork >= MAX_IN_WORK) return encodeAnswer(query, { rcode: RCODE.REFUSED });
+    inWork++;
+    try {
+      return (await answer(query)) ?? encodeAnswer(query, { rcode: RCODE.SERVFAIL });
+    } catch (error) {
+      logger.warn({ name: query.name, type: query.type, error: errorText(error) }, "could not answer a name query");
+      return encodeAnswer(query, { rcode: RCODE.SERVFAIL });
+    } finally {
+      inWork--;
+    }
+  };
+  const udp = createSocket("udp4");
+  udp.on("error", (error) => logger.warn({ error: errorText(error) }, "name server socket"));
+  udp.on("message", (raw: Buffer, from) => {
+    void work(raw, "udp").then((reply) => reply && sendReply(udp, reply, from));
+  });
+  udp.bind({ fd: sockets.udp });
+  udp.unref();
+  const tcp = serveTcp(sockets.tcp, (raw) => work(raw, "tcp"));
+  tcp.on("error", (error) => logger.warn({ error: errorText(error) }, "name server socket"));
+  return {
+    port: sockets.port,
+    close() {
+      udp.close();
+      tcp.close();
+      for (const connection of connectionsOf(tcp)) connection.destroy();
+    },
+  };
+}
+
+/** The socket may have been closed while the answer was looked for. */
+function sendReply(udp: UdpSocket, reply: Buffer, to: { readonly port: number; readonly address: string }): void {
+  udp.send(reply, to.port, to.address, () => undefined);
+}
+
+const connections = new WeakMap<Server, Set<Socket>>();
+
+function connectionsOf(server: Server): Set<Socket> {
+  const found = connections.get(server) ?? new Set<Socket>();
+  connections.set(server, found);
+  return found;
+}
+
+function serveTcp(fd: number, work: (raw: Buffer) => Promise<Buffer | undefined>): Server {
+  const server = createServer((socket) => {
+    const open = connectionsOf(server);
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+    let pending = Buffer.alloc(0);
+    socket.on("data", (chunk: Buffer) => {
+      pending = Buffer.concat([pending, chunk]);
+      // One query at a time: the next is read when this one is answered.
+      const length = pending.length >= 2 ? pending.readUInt16BE(0) : Infinity;
+      if (pending.length < 2 + length) return;
+      const raw = pending.subarray(2, 2 + length);
+      const rest = pending.subarray(2 + length);
+      pending = Buffer.alloc(0);
+      socket.pause();
+      void work(raw).then((reply) => {
+        if (!reply || socket.destroyed) return socket.destroy();
+        const head = Buffer.alloc(2);
+        head.writeUInt16BE(reply.length);
+        socket.write(Buffer.concat([head, reply]));
+        if (rest.length > 0) socket.unshift(rest);
+        return socket.resume();
+      });
+    });
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.listen({ fd });
+  server.unref();
+  return server;
+}
+
+function decodeQuery(raw: Buffer, transport: Transport): DnsQuery | undefined {
+  try {
+    const packet = dns.decode(raw);
+    const [question, ...more] = packet.questions ?? [];
+    if (packet.type !== "query" || !question || more.length > 0) return undefined;
+    return { name: question.name, type: question.type, packet, raw, transport };
+  } catch {
+    // What does not parse cannot be answered either: it has no question to repeat.
+    return undefined;
+  }
+}
+
+export interface AnswerParts {
+  readonly rcode?: number;
+  readonly answers?: dns.Answer[];
+  readonly additionals?: dns.Answer[];
+  readonly authorities?: dns.Answer[];
+}
+
+/** Encodes an authoritative answer to `query`, cut when the asker cannot take so much over UDP. */
+export function encodeAnswer(
+  query: DnsQuery,
+  { rcode = RCODE.NOERROR, answers = [], additionals = [], authorities = [] }: AnswerParts,
+): Buffer {
+  const { id, flags, questions } = query.packet;
+  const base = {
+    type: "response",
+    id: id ?? 0,
+    flags: ((flags ?? 0) & dns.RECURSION_DESIRED) | dns.RECURSION_AVAILABLE | dns.AUTHORITATIVE_ANSWER | rcode,
+    ...(questions ? { questions } : {}),
+  } as const;
+  const whole = dns.encode({ ...base, answers, additionals, authorities });
+  if (query.transport === "tcp" || whole.length <= udpLimit(query)) return whole;
+  return dns.encode({ ...base, flags: base.flags | dns.TRUNCATED_RESPONSE });
+}
+
+function udpLimit({ packet }: DnsQuery): number {
+  for (const extra of packet.additionals ?? []) {
+    if (extra.type === "OPT") return Math.max(PLAIN_UDP_BYTES, extra.udpPayloadSize);
+  }
+  return PLAIN_UDP_BYTES;
+}
