@@ -4,11 +4,13 @@ import { errorText } from "#base/errors.ts";
 import type { Container as EngineContainer } from "#containers/engine.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
-import { informer } from "#kube-client/informer.ts";
+import { informer, type Informer } from "#kube-client/informer.ts";
+import { mirrorPods, type MirrorPods } from "./mirror-pods.ts";
 import { startNodeAgent } from "./node-agent.ts";
-import { LABEL, podUidOf } from "./pods/labels.ts";
-import { podWorker, type PodWorker } from "./pods/worker.ts";
+import { ANNOTATION, podUidOf } from "./pods/labels.ts";
+import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts";
 import type { NodeDeps } from "./ports.ts";
+import { followManifests } from "./static-pods.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
 import { podDirectories } from "./volumes/pod-volumes.ts";
 
@@ -28,34 +30,51 @@ export interface KubeletDeps extends NodeDeps {
 
 /** Registers the node, then runs the pods that are bound to it. Resolves when the node is Ready and its pods are known. */
 export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
-  const { client, clock, config, engine, informers, logger, random } = deps;
+  const { clock, config, engine, informers, logger } = deps;
   const podsDirectory = join(config.dataDir, "pods");
   await mkdir(podsDirectory, { recursive: true, mode: 0o710 });
-  const workers = new Map<string, PodWorker>();
   const containersOf = (uid: string): readonly EngineContainer[] =>
     engine.list().filter((container) => podUidOf(container) === uid);
-  const workerDeps = { ...deps, containersOf, onGone: (uid: string) => void workers.delete(uid) };
-
-  const upsert = (pod: Pod): void => {
-    const uid = pod.metadata.uid ?? "";
-    const worker = workers.get(uid);
-    if (worker) return worker.update(pod);
-    const fresh = podWorker(workerDeps, pod);
-    workers.set(uid, fresh);
-    fresh.poke();
-  };
-  const stopListening = engine.events(({ type, attributes, action }) => {
-    if (type === "container" && !action.startsWith("exec_")) workers.get(attributes[LABEL.podUid] ?? "")?.poke();
-  });
-  const refresh = (object: ConfigMap | Secret): void => {
-    for (const worker of workers.values()) if (mentions(worker.pod, object)) worker.refresh();
-  };
-  const follow = { add: refresh, update: (_: unknown, object: ConfigMap | Secret) => refresh(object) };
-  informers.informer(RESOURCES.configmaps).addHandler(follow);
-  informers.informer(RESOURCES.secrets).addHandler(follow);
-  informers.informer(RESOURCES.services);
-
+  const workers = podWorkers({ ...deps, containersOf });
+  followConfiguration(deps, workers);
   const agent = await startNodeAgent(deps);
+  const mirrors = mirrorPods(deps, workers);
+  const pods = followPods(deps, workers, mirrors);
+  const { manifestFolder } = config;
+  const manifests =
+    manifestFolder === undefined
+      ? undefined
+      : await followManifests(manifestFolder, { nodeName: config.name, logger, now: clock.now, onPods: mirrors.set });
+  await Promise.all([pods.whenSynced(), informers.whenSynced()]);
+  await removeOrphans(deps, podsDirectory, workers.uids());
+  return {
+    streams: nodeStreams(deps, containersOf),
+    get podCount() {
+      return workers.size;
+    },
+    close() {
+      manifests?.close();
+      pods.stop();
+      agent.close();
+      workers.close();
+    },
+  };
+}
+
+/** ConfigMaps and secrets that pods show as files; services that they see as variables. */
+function followConfiguration({ informers }: NodeDeps, workers: PodWorkers): void {
+  const refresh = (object: ConfigMap | Secret): void => refreshUsers(workers, object);
+  const handler = { add: refresh, update: (_: unknown, object: ConfigMap | Secret) => refresh(object) };
+  informers.informer(RESOURCES.configmaps).addHandler(handler);
+  informers.informer(RESOURCES.secrets).addHandler(handler);
+  informers.informer(RESOURCES.services);
+}
+
+function followPods(
+  { client, clock, config, logger, random }: NodeDeps,
+  workers: PodWorkers,
+  mirrors: MirrorPods,
+): Informer<Pod> {
   const pods = informer(RESOURCES.pods, {
     client,
     clock,
@@ -63,26 +82,23 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
     random,
     selectors: { fieldSelector: `spec.nodeName=${config.name}` },
   });
+  const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.[ANNOTATION.configMirror] !== undefined;
+  const upsert = (pod: Pod): void => {
+    if (isMirror(pod)) mirrors.seen(pod);
+    else workers.upsert(pod);
+  };
   pods.addHandler({
     add: upsert,
-    update: (_, pod) => upsert(pod),
-    delete: (pod) => workers.get(pod.metadata.uid ?? "")?.orphan(),
+    update: (_, pod) => {
+      if (!isMirror(pod)) workers.upsert(pod);
+    },
+    delete: (pod) => {
+      if (isMirror(pod)) mirrors.deleted(pod);
+      else workers.get(pod.metadata.uid ?? "")?.orphan();
+    },
   });
   pods.start();
-  await Promise.all([pods.whenSynced(), informers.whenSynced()]);
-  await removeOrphans(deps, podsDirectory, new Set(workers.keys()));
-  return {
-    streams: nodeStreams(deps, containersOf),
-    get podCount() {
-      return workers.size;
-    },
-    close() {
-      stopListening();
-      pods.stop();
-      agent.close();
-      for (const worker of workers.values()) worker.close();
-    },
-  };
+  return pods;
 }
 
 /** Containers and directories of pods that the API no longer has: they were deleted while this kubelet was away. */
@@ -94,28 +110,14 @@ async function removeOrphans(
   for (const container of engine.list()) {
     const uid = podUidOf(container);
     if (uid === undefined || known.has(uid)) continue;
-    await engine
-      .remove(container.id, { force: true, volumes: true })
-      .catch((error: unknown) =>
-        logger.warn({ id: container.id, error: errorText(error) }, "orphaned container not removed"),
-      );
+    const failed = (error: unknown): void =>
+      logger.warn({ id: container.id, error: errorText(error) }, "orphaned container not removed");
+    await engine.remove(container.id, { force: true, volumes: true }).catch(failed);
   }
   for (const uid of await podDirectories(podsDirectory)) {
     if (known.has(uid)) continue;
-    for (const name of await podDirectories(join(podsDirectory, uid, "volumes", "empty-dir")))
-      host.unmount(join(podsDirectory, uid, "volumes", "empty-dir", name));
+    const emptyDirs = join(podsDirectory, uid, "volumes", "empty-dir");
+    for (const name of await podDirectories(emptyDirs)) host.unmount(join(emptyDirs, name));
     await rm(join(podsDirectory, uid), { recursive: true, force: true });
   }
-}
-
-/** Whether the pod has a volume of this configMap or secret. */
-function mentions(pod: Pod, { kind, metadata }: ConfigMap | Secret): boolean {
-  if (pod.metadata.namespace !== metadata.namespace) return false;
-  return (pod.spec?.volumes ?? []).some(({ configMap, secret, projected }) =>
-    kind === "ConfigMap"
-      ? configMap?.name === metadata.name ||
-        projected?.sources?.some((source) => source.configMap?.name === metadata.name)
-      : secret?.secretName === metadata.name ||
-        projected?.sources?.some((source) => source.secret?.name === metadata.name),
-  );
 }

@@ -24,6 +24,8 @@ export interface NodeConfig {
   readonly podCidr: string;
   /** Name or id, among the engine's networks, of the pods' network. */
   readonly podNetwork: string;
+  /** Folder of static pod manifests. */
+  readonly manifestFolder?: string;
   readonly maxPods: number;
   readonly kubeletPort: number;
   readonly gantryVersion: string;

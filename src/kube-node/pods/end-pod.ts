@@ -2,6 +2,7 @@ import { errorText, isGantryError } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import { removePodVolumes } from "../volumes/pod-volumes.ts";
 import { isRunning } from "./observed.ts";
+import { isStatic } from "./labels.ts";
 import { removeContainer } from "./perform.ts";
 import { podDirectory } from "./pod-context.ts";
 import { observe, report, type PodState } from "./pod-state.ts";
@@ -19,7 +20,7 @@ export async function endPod(state: PodState): Promise<void> {
       ? 0
       : (pod.metadata.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30);
   await stopPod(deps, pod, observe(state), graceSeconds);
-  report(state, observe(state));
+  if (state.mode === "run") report(state, observe(state));
   await writer.flushed();
   await Promise.all(deps.containersOf(uid).map(({ id }) => removeContainer(state, id)));
   await removePodVolumes(podDirectory(deps, pod), pod, deps.host);
@@ -31,9 +32,10 @@ export async function endPod(state: PodState): Promise<void> {
 
 async function forgetInApi({ deps, pod, uid }: PodState): Promise<void> {
   try {
+    const preconditions = isStatic(pod) ? {} : { preconditions: { uid } };
     await deps.client.delete(RESOURCES.pods, pod.metadata.namespace, pod.metadata.name ?? "", {
       gracePeriodSeconds: 0,
-      preconditions: { uid },
+      ...preconditions,
     });
   } catch (error) {
     // Gone, or already replaced by a pod of the same name.

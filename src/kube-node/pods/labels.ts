@@ -12,6 +12,27 @@ export const LABEL = {
   sandboxId: "io.kubernetes.sandbox.id",
 } as const;
 
+/** Annotations of static pods and their mirrors in the API (kubelet/types). */
+export const ANNOTATION = {
+  configHash: "kubernetes.io/config.hash",
+  configSource: "kubernetes.io/config.source",
+  configSeen: "kubernetes.io/config.seen",
+  configMirror: "kubernetes.io/config.mirror",
+} as const;
+
+/** A pod of the node's own manifest folder: the API has only its mirror. */
+export function isStatic(pod: Pod): boolean {
+  return (
+    pod.metadata.annotations?.[ANNOTATION.configSource] === "file" &&
+    pod.metadata.annotations[ANNOTATION.configMirror] === undefined
+  );
+}
+
+/** The uid under which the pod's containers run: a mirror's are those of its static pod. */
+export function runtimeUid({ metadata }: Pod): string {
+  return metadata.annotations?.[ANNOTATION.configMirror] ?? metadata.uid ?? "";
+}
+
 /** The container name under which the sandbox runs, as dockershim called it. */
 export const SANDBOX_NAME = "POD";
 

@@ -25,8 +25,8 @@ export interface PodState {
   readonly deps: WorkerDeps;
   readonly uid: string;
   pod: Pod;
-  /** `orphaned`: the API no longer has the pod. */
-  mode: "run" | "orphaned" | "closed" | "gone";
+  /** `orphaned`: the API no longer has the pod; `withdrawn`: the manifest of a static pod is gone. */
+  mode: "run" | "orphaned" | "withdrawn" | "closed" | "gone";
   readonly backoff: CrashBackoff;
   readonly puller: ImagePuller;
   readonly tokens: TokenSource;
@@ -52,7 +52,7 @@ export interface PodState {
 }
 
 export function endIsDue(state: PodState): boolean {
-  return state.mode === "orphaned" || state.pod.metadata.deletionTimestamp !== undefined;
+  return state.mode === "orphaned" || state.mode === "withdrawn" || state.pod.metadata.deletionTimestamp !== undefined;
 }
 
 export function observe({ deps, uid }: PodState): ObservedPod {

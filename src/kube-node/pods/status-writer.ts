@@ -3,10 +3,13 @@ import { errorText, isGantryError } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Pod, PodStatus } from "#formats/kube-types.generated.ts";
 import type { NodeDeps } from "../ports.ts";
+import { isStatic } from "./labels.ts";
 
 /** Reports one pod's status to the API: the newest wins, one write at a time, nothing when nothing changed. */
 export interface StatusWriter {
   set(pod: Pod, status: PodStatus): void;
+  /** The API's object was made anew: the next status is written even when it is the same. */
+  reset(): void;
   /** Resolves when the newest status has been written or the pod is gone. */
   flushed(): Promise<void>;
 }
@@ -25,11 +28,13 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
       wanted = undefined;
       try {
         const { name, namespace, uid } = pod.metadata;
+        // A static pod's status goes to its mirror, which has a uid of its own.
+        const metadata = isStatic(pod) ? {} : { metadata: { uid } };
         await client.patch(
           RESOURCES.pods,
           namespace,
           name ?? "",
-          { type: "strategic", body: { metadata: { uid }, status: withDirectives(status) } },
+          { type: "strategic", body: { ...metadata, status: withDirectives(status) } },
           "status",
         );
         written = status;
@@ -47,6 +52,9 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
       if (!wanted && !writing && isDeepStrictEqual(written ?? pod.status, status)) return;
       wanted = { pod, status };
       writing ??= write().finally(() => (writing = undefined));
+    },
+    reset() {
+      written = undefined;
     },
     async flushed() {
       while (writing) await writing;

@@ -20,6 +20,10 @@ export interface PodWorker {
   refresh(): void;
   /** The API no longer has the pod: what is left of it is ended at once. */
   orphan(): void;
+  /** A static pod's mirror was made (again): it is told how the pod stands. */
+  mirrored(): void;
+  /** The manifest of a static pod is gone: it ends within its grace, and its mirror with it. */
+  withdraw(): void;
   /** Stops working; containers run on. */
   close(): void;
 }
@@ -53,6 +57,16 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
       void killAll(state);
       loop.poke();
     },
+    mirrored() {
+      state.writer.reset();
+      loop.poke();
+    },
+    withdraw() {
+      if (state.mode !== "run") return;
+      state.mode = "withdrawn";
+      state.aborter.abort();
+      loop.poke();
+    },
     close() {
       state.mode = "closed";
       state.probes.stop();
@@ -79,7 +93,7 @@ function workLoop(state: PodState): { poke(): void } {
   };
   const run = async (): Promise<void> => {
     running = true;
-    while (dirty && (state.mode === "run" || state.mode === "orphaned")) {
+    while (dirty && state.mode !== "closed" && state.mode !== "gone") {
       dirty = false;
       await once();
     }

@@ -2,6 +2,7 @@ import { PassThrough, type Duplex, type Readable, type Writable } from "node:str
 import { GantryError } from "#base/errors.ts";
 import type { Container as EngineContainer, LogOptions } from "#containers/engine.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
+import { runtimeUid } from "../pods/labels.ts";
 import { isRunning, observePod, type ObservedPod } from "../pods/observed.ts";
 import type { NodeDeps } from "../ports.ts";
 import { demultiplexer } from "./demultiplex.ts";
@@ -46,7 +47,7 @@ export interface NodeStreams {
 
 export function nodeStreams(deps: NodeDeps, containersOf: (uid: string) => readonly EngineContainer[]): NodeStreams {
   const { engine, host } = deps;
-  const observe = (pod: Pod): ObservedPod => observePod(pod.metadata.uid ?? "", containersOf(pod.metadata.uid ?? ""));
+  const observe = (pod: Pod): ObservedPod => observePod(runtimeUid(pod), containersOf(runtimeUid(pod)));
   const running = (pod: Pod, name: string): EngineContainer => {
     const found = observe(pod).current.get(name);
     if (!found || !isRunning(found)) throw new GantryError("not-found", `container not found ("${name}")`);
