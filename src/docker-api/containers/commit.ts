@@ -1,7 +1,7 @@
-import { GantryError } from "#base/errors.ts";
 import type { Container } from "#containers/engine.ts";
 import { config, type DockerConfig } from "#formats/docker-config.ts";
 import { mergeImageConfig } from "#formats/docker-merge.ts";
+import { applyChanges } from "#formats/dockerfile-config.ts";
 import type { ImageConfig, RunConfig } from "#formats/image-config.ts";
 import type { Image } from "#images/image-store.ts";
 import type { Deps } from "../deps.ts";
@@ -18,11 +18,13 @@ export function commitHandler(deps: Deps): Handler {
     const container = deps.engine.get(query.text("container"));
     const repo = query.text("repo");
     const reference = repo === "" ? undefined : `${repo}:${query.text("tag") || "latest"}`;
-    if (query.all("changes").some((change) => change.trim() !== ""))
-      throw new GantryError("unsupported", "Dockerfile instructions in a commit (--change) are not supported yet", {
-        field: "changes",
-      });
-    const options = { given, reference, author: query.text("author"), comment: query.text("comment") };
+    const options = {
+      given,
+      reference,
+      changes: query.all("changes"),
+      author: query.text("author"),
+      comment: query.text("comment"),
+    };
     const id = await whilePaused(deps, container, query.flag("pause", true), () => commit(deps, container, options));
     deps.journal.record("container", "commit", container.id, {
       ...actorAttributes(container),
@@ -36,6 +38,8 @@ export function commitHandler(deps: Deps): Handler {
 
 interface CommitOptions {
   readonly given: DockerConfig;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
   readonly reference: string | undefined;
   readonly author: string;
   readonly comment: string;
@@ -54,12 +58,12 @@ async function whilePaused<T>(deps: Deps, container: Container, pause: boolean, 
 async function commit(
   deps: Deps,
   container: Container,
-  { given, reference, author, comment }: CommitOptions,
+  { given, changes, reference, author, comment }: CommitOptions,
 ): Promise<string> {
   const base = container.config.imageId === undefined ? undefined : deps.images.find(container.config.imageId);
   const created = new Date(deps.clock.now()).toISOString();
   const { Config } = originOf(container);
-  const runConfig = runConfigOf(mergeImageConfig(given, runConfigOf(Config as DockerConfig)));
+  const runConfig = applyChanges(runConfigOf(mergeImageConfig(given, runConfigOf(Config as DockerConfig))), changes);
   const document: ImageConfig = {
     created,
     ...(author !== "" && { author }),

@@ -111,10 +111,13 @@ test("inspect of a running container", () => {
   assert.equal(document.HostnamePath, "/root/containers/abc/hostname");
   assert.equal(document.Config.Hostname, "abcdef012345");
   assert.equal(document.SizeRootFs, 2);
-  assert.deepEqual({ ...document.NetworkSettings.Ports }, {
-    "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }],
-    "81/udp": null,
-  });
+  assert.deepEqual(
+    { ...document.NetworkSettings.Ports },
+    {
+      "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }],
+      "81/udp": null,
+    },
+  );
   assert.equal(document.NetworkSettings.IPAddress, "172.17.0.2");
   assert.equal(document.NetworkSettings.Networks["bridge"]?.Gateway, "172.17.0.1");
 });

@@ -32,7 +32,8 @@ export interface CopyOptions {
 export type InstructionBody =
   | { readonly kind: "env" | "label"; readonly pairs: readonly Pair[] }
   | { readonly kind: "arg"; readonly args: readonly { readonly name: string; readonly value?: string }[] }
-  | { readonly kind: "maintainer" | "user" | "workdir" | "stopsignal"; readonly value: string }
+  | { readonly kind: "user" | "workdir" | "stopsignal"; readonly value: string }
+  | { readonly kind: "maintainer"; readonly value: string }
   | {
       readonly kind: "copy" | "add";
       readonly sources: readonly string[];

@@ -1,0 +1,88 @@
+import { posix } from "node:path";
+import { GantryError } from "#base/errors.ts";
+
+/** Tells whether a path of the build context (relative, with `/`) is left out. */
+export type Ignore = (path: string) => boolean;
+
+interface Pattern {
+  readonly expression: RegExp;
+  readonly negative: boolean;
+}
+
+/** The longest pattern, and the most of them, that are read. */
+const LIMITS = { characters: 4096, patterns: 10_000 };
+
+/**
+ * Reads a `.dockerignore` file (docs.docker.com/build/concepts/context, ".dockerignore files"): one pattern a line, `#` comments, `!` for
+ * exceptions, `*`, `?`, `[a-z]` within a segment and `**` over segments. The last pattern that matches a path, or a directory above it,
+ * decides. Throws `invalid` for a malformed pattern.
+ */
+export function parseDockerignore(text: string): Ignore {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  return ignoreOf(lines.filter((line) => !line.startsWith("#")));
+}
+
+/** The same of patterns from elsewhere (`COPY --exclude`). */
+export function ignoreOf(lines: readonly string[]): Ignore {
+  const patterns = lines.map(parsePattern).filter((each) => each !== undefined);
+  if (patterns.length > LIMITS.patterns)
+    throw new GantryError("too-large", `more than ${LIMITS.patterns} ignore patterns`);
+  if (patterns.length === 0) return () => false;
+  return (path) => {
+    const parents = ancestors(path);
+    let ignored = false;
+    for (const { expression, negative } of patterns) {
+      if (negative === ignored && (expression.test(path) || parents.some((parent) => expression.test(parent))))
+        ignored = !negative;
+    }
+    return ignored;
+  };
+}
+
+function parsePattern(line: string): Pattern | undefined {
+  let pattern = line.trim();
+  if (pattern === "") return undefined;
+  if (pattern.length > LIMITS.characters)
+    throw new GantryError("too-large", `ignore pattern longer than ${LIMITS.characters} characters`);
+  const negative = pattern.startsWith("!");
+  if (negative) pattern = pattern.slice(1).trim();
+  if (negative && pattern === "") throw new GantryError("invalid", 'illegal exclusion pattern: "!"');
+  pattern = posix
+    .normalize(pattern)
+    .replace(/^\/+/, "")
+    .replace(/(.)\/+$/, "$1");
+  if (pattern === "." || pattern === "") return negative ? undefined : { expression: /^$/, negative };
+  return { expression: new RegExp(`^${patternSource(pattern)}$`), negative };
+}
+
+/** moby patternmatcher's translation of Go's filepath.Match with `**`. */
+function patternSource(pattern: string): string {
+  let source = "";
+  for (let at = 0; at < pattern.length; at++) {
+    const character = pattern.charAt(at);
+    if (character === "*" && pattern.charAt(at + 1) === "*") {
+      at++;
+      if (pattern.charAt(at + 1) === "/") at++;
+      source += at + 1 >= pattern.length ? ".*" : "(.*/)?";
+    } else if (character === "*") source += "[^/]*";
+    else if (character === "?") source += "[^/]";
+    else if (character === "[") {
+      const end = pattern.indexOf("]", at + 1);
+      if (end < 0) throw new GantryError("invalid", `syntax error in pattern: ${pattern}`);
+      source += `[${pattern.slice(at + 1, end).replaceAll("\\", "\\\\")}]`;
+      at = end;
+    } else if (character === "\\") source += escapeCharacter(pattern.charAt(++at));
+    else source += escapeCharacter(character);
+  }
+  return source;
+}
+
+function escapeCharacter(character: string): string {
+  return character.replace(/[\\^$.|+()[\]{}*?]/g, "\\$&");
+}
+
+/** "a/b/c" → "a", "a/b". */
+function ancestors(path: string): string[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
+}
