@@ -56,11 +56,6 @@ export function connectHandler(deps: Deps): Handler {
     }
     const attachment = attachmentOf(network.name, request.EndpointConfig ?? {});
     await deps.engine.connect(container.id, { ...attachment, ports: [] });
-    deps.journal.record("network", "connect", network.id, {
-      container: container.id,
-      name: network.name,
-      type: network.driver,
-    });
     empty(call.response, 200);
   };
 }
@@ -72,11 +67,6 @@ export function disconnectHandler(deps: Deps): Handler {
     const network = getNetwork(deps, param(call));
     const container = deps.engine.get(request.Container ?? "");
     await deps.engine.disconnect(container.id, network.name, request.Force ?? false);
-    deps.journal.record("network", "disconnect", network.id, {
-      container: container.id,
-      name: network.name,
-      type: network.driver,
-    });
     empty(call.response, 200);
   };
 }

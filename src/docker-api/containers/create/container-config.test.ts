@@ -38,6 +38,7 @@ function make(request: object, version = 51): ContainerConfig {
     mounts: [],
     security: { privileged: false, capabilities: [], noNewPrivileges: false },
     hostGateway: "172.17.0.1",
+    hostName: "machine",
     find: () => undefined,
   });
 }

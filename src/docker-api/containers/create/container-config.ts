@@ -26,6 +26,8 @@ export interface ConfigInputs {
   readonly mounts: readonly MountConfig[];
   readonly security: Security;
   readonly hostGateway: string | undefined;
+  /** The machine's own. */
+  readonly hostName: string;
   readonly find: FindContainer;
 }
 
@@ -36,7 +38,7 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
     ...(inputs.name !== "" && { name: inputs.name }),
     image: config.Image ?? "",
     imageId: image.id,
-    ...processOf(config, host),
+    ...processOf(inputs),
     labels: { ...config.Labels },
     mounts,
     readonlyRoot: host.ReadonlyRootfs ?? false,
@@ -74,13 +76,14 @@ function processOf(
   | "stopTimeoutSeconds"
   | "healthcheck"
 > {
+  const { config, host } = inputs;
   return {
     args: commandOf(config),
     env: config.Env ?? [],
     workingDir: config.WorkingDir || "/",
     user: config.User ?? "",
     additionalGroups: host.GroupAdd ?? [],
-    hostname: config.Hostname ?? "",
+    hostname: config.Hostname || inheritedHostname(host, inputs),
     ...(config.Domainname && { domainname: config.Domainname }),
     terminal: config.Tty ?? false,
     stdin: config.OpenStdin ? (config.StdinOnce ? "once" : "open") : "none",
@@ -88,6 +91,12 @@ function processOf(
     ...(config.StopTimeout !== undefined && { stopTimeoutSeconds: config.StopTimeout }),
     ...(config.Healthcheck && { healthcheck: config.Healthcheck }),
   };
+}
+
+/** Without a name of its own a container takes the one that goes with its network: the host's, or the other container's; else its id. */
+function inheritedHostname({ NetworkMode: mode = "" }: DockerHostConfig, { hostName, find }: ConfigInputs): string {
+  if (mode === "host") return hostName;
+  return mode.startsWith("container:") ? (find(mode.slice("container:".length))?.config.hostname ?? "") : "";
 }
 
 /** Name resolution: undefined parts leave Docker's own way. */
