@@ -59,8 +59,7 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
 }
 
 function processOf(
-  config: DockerConfig,
-  host: DockerHostConfig,
+  inputs: ConfigInputs,
 ): Pick<
   ContainerConfig,
   | "args"

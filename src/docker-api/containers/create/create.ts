@@ -69,6 +69,7 @@ export async function createContainer(
     image,
     security,
     hostGateway: hostGateway(deps),
+    hostName: deps.host.name,
     find,
   };
   // Everything that can be refused is, before a volume is made.
