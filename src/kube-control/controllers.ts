@@ -7,14 +7,38 @@ import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
 import { deploymentController } from "./controllers/deployment/controller.ts";
+import { endpointsController } from "./controllers/endpoints/controller.ts";
+import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
+import { garbageCollector } from "./controllers/garbage-collector/controller.ts";
+import { namespaceController } from "./controllers/namespace/controller.ts";
+import { nodeLifecycleController } from "./controllers/node-lifecycle/controller.ts";
+import { podGcController } from "./controllers/pod-gc/controller.ts";
 import { replicaSetController } from "./controllers/replicaset/controller.ts";
+import { rootCaController } from "./controllers/root-ca/controller.ts";
+import { serviceAccountController } from "./controllers/serviceaccount/controller.ts";
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
+import { taintEvictionController } from "./controllers/taint-eviction/controller.ts";
 
-/** By kube-controller-manager's names. */
+/** What some controllers need to know of their cluster. */
+interface Settings {
+  readonly rootCa: string | undefined;
+}
+
+/** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
 const CONTROLLERS = {
   "deployment-controller": deploymentController,
-  "replicaset-controller": replicaSetController,
-} satisfies Record<string, (context: ControllerContext) => Controller>;
+  "endpoints-controller": endpointsController,
+  "endpointslice-controller": endpointSliceController,
+  "garbage-collector-controller": garbageCollector,
+  "namespace-controller": namespaceController,
+  "node-lifecycle-controller": nodeLifecycleController,
+  "pod-garbage-collector-controller": podGcController,
+  "replicaset-controller": (context) => replicaSetController(context),
+  "root-ca-certificate-publisher-controller": (context, { rootCa }) =>
+    rootCa === undefined ? undefined : rootCaController(context, rootCa),
+  "serviceaccount-controller": serviceAccountController,
+  "taint-eviction-controller": taintEvictionController,
+} satisfies Record<string, (context: ControllerContext, settings: Settings) => Controller | undefined>;
 
 export type ControllerName = keyof typeof CONTROLLERS;
 
@@ -29,6 +53,8 @@ export interface ControllersOptions {
   readonly random?: Random;
   /** Shared with other components of the process; the controllers' own otherwise. */
   readonly informers?: InformerFactory;
+  /** The API server's certificate authority (PEM), to be published in every namespace; without it none is. */
+  readonly rootCa?: string;
   /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
   readonly which?: readonly string[];
 }
@@ -62,7 +88,8 @@ export function startControllers(options: ControllersOptions): Controllers {
       return made;
     },
   };
-  const controllers = selected(options.which ?? ["*"]).map((name) => CONTROLLERS[name](context));
+  const settings: Settings = { rootCa: options.rootCa };
+  const controllers = selected(options.which ?? ["*"]).flatMap((name) => CONTROLLERS[name](context, settings) ?? []);
   let stopped = false;
   const begin = async (): Promise<void> => {
     await informers.whenSynced();

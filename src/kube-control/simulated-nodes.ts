@@ -58,7 +58,13 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
   const report = (error: unknown): void => {
     if (!stopped && !isGantryError(error, "not-found")) logger.warn({ error: errorText(error) }, "simulated node");
   };
-  const lives = podLives({ client, clock, report, alive: (name) => alive.has(name), addressOf: (name) => addresses.get(name) });
+  const lives = podLives({
+    client,
+    clock,
+    report,
+    alive: (name) => alive.has(name),
+    addressOf: (name) => addresses.get(name),
+  });
   const pods = informers.informer(RESOURCES.pods);
   const begin = async (): Promise<void> => {
     await Promise.all(nodes.map((node, index) => register(client, clock, node, index, addresses.get(node.name) ?? "")));
@@ -98,7 +104,13 @@ function listNodes(nodes: number | readonly SimulatedNode[]): readonly Simulated
   return Array.from({ length: nodes }, (_, index) => ({ name: `node-${index + 1}` }));
 }
 
-async function register(client: KubeClient, clock: Clock, node: SimulatedNode, index: number, address: string): Promise<void> {
+async function register(
+  client: KubeClient,
+  clock: Clock,
+  node: SimulatedNode,
+  index: number,
+  address: string,
+): Promise<void> {
   const now = kubeMicroTime(clock.now());
   const created = await client.create(RESOURCES.nodes, nodeObject(node, index));
   const reference = { apiVersion: "v1", kind: "Node", name: node.name, uid: created.metadata.uid ?? "" };
@@ -122,5 +134,9 @@ async function comeBack(client: KubeClient, clock: Clock, name: string): Promise
   const node: Node = await client.get(RESOURCES.nodes, undefined, name);
   const address = node.status?.addresses?.[0]?.address ?? "";
   const status = nodeStatus({ name, capacity: node.status?.capacity }, address, clock.now());
-  await client.update(RESOURCES.nodes, { ...node, status: { ...node.status, conditions: status?.conditions } }, "status");
+  await client.update(
+    RESOURCES.nodes,
+    { ...node, status: { ...node.status, conditions: status?.conditions } },
+    "status",
+  );
 }

@@ -1,5 +1,12 @@
 import { kubeTime } from "#formats/kube-time.ts";
-import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "#formats/kube-types.generated.ts";
+import type {
+  Container,
+  ContainerState,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodStatus,
+} from "#formats/kube-types.generated.ts";
 
 /** How a simulated pod lives. Times in milliseconds. */
 export interface PodLife {
@@ -76,7 +83,12 @@ function exited(exitCode: number, now: string): ContainerState {
   return { terminated: { exitCode, reason: exitCode === 0 ? "Completed" : "Error", startedAt: now, finishedAt: now } };
 }
 
-function containerStatus(pod: Pod, { name, image = "" }: Container, state: ContainerState, ready: boolean): ContainerStatus {
+function containerStatus(
+  pod: Pod,
+  { name, image = "" }: Container,
+  state: ContainerState,
+  ready: boolean,
+): ContainerStatus {
   const running = state.running !== undefined;
   return {
     name,

@@ -114,6 +114,7 @@ function nextStage(pod: Pod): { readonly stage: Stage; readonly afterMs: number 
   if (phase === "Pending") return { stage: "start", afterMs: life.startAfterMs };
   if (phase !== "Running") return undefined;
   const ready = pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
-  if (!ready && life.readyAfterMs !== undefined && life.readyAfterMs > 0) return { stage: "ready", afterMs: life.readyAfterMs };
+  if (!ready && life.readyAfterMs !== undefined && life.readyAfterMs > 0)
+    return { stage: "ready", afterMs: life.readyAfterMs };
   return life.runForMs === undefined ? undefined : { stage: "end", afterMs: life.runForMs };
 }

@@ -70,11 +70,7 @@ export interface Resize {
  * Which old replica sets shrink, and to what, in a rolling update: first pods that are not healthy anyway, then as many as leave the minimum
  * available, counting pods of the new one that are not available yet as missing.
  */
-export function shrinkOld(
-  deployment: Deployment,
-  newOne: ReplicaSet,
-  old: readonly ReplicaSet[],
-): Resize[] {
+export function shrinkOld(deployment: Deployment, newOne: ReplicaSet, old: readonly ReplicaSet[]): Resize[] {
   const all = [...old, newOne];
   const minimum = replicasOf(deployment) - maxUnavailable(deployment);
   const newUnavailable = replicasOf(newOne) - (newOne.status?.availableReplicas ?? 0);

@@ -7,7 +7,14 @@ import { claim } from "../shared/claims.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
 import { expectations } from "../shared/expectations.ts";
 import { orphanSelectors } from "../shared/orphan-selectors.ts";
-import { BY_CONTROLLER, controllerKey, controllerOf, indexByController, indexOrphans, ORPHANS } from "../shared/ownership.ts";
+import {
+  BY_CONTROLLER,
+  controllerKey,
+  controllerOf,
+  indexByController,
+  indexOrphans,
+  ORPHANS,
+} from "../shared/ownership.ts";
 import type { DeploymentParts, Rollout } from "./parts.ts";
 import { isScaling } from "./proportional.ts";
 import { sortOut } from "./replica-sets.ts";

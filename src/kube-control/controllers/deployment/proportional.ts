@@ -14,7 +14,11 @@ export function isScaling(deployment: Deployment, replicaSets: readonly ReplicaS
  * The sizes after a change of the number of replicas: of the one replica set there is, or, in the middle of a rolling update, of all
  * in proportion to their sizes, so that a large step does not go to one that may not work.
  */
-export function planScaling(deployment: Deployment, newOne: ReplicaSet | undefined, old: readonly ReplicaSet[]): Resize[] {
+export function planScaling(
+  deployment: Deployment,
+  newOne: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): Resize[] {
   const only = activeOrLatest(newOne, old);
   const wanted = replicasOf(deployment);
   if (only) return [{ replicaSet: only, to: wanted }];
@@ -36,7 +40,9 @@ function distribute(deployment: Deployment, replicaSets: readonly ReplicaSet[], 
     return { replicaSet, to: replicasOf(replicaSet) + share };
   });
   // What rounding left over goes to the largest.
-  return resizes.map((resize, index) => (index === 0 ? { ...resize, to: Math.max(0, resize.to + toAdd - added) } : resize));
+  return resizes.map((resize, index) =>
+    index === 0 ? { ...resize, to: Math.max(0, resize.to + toAdd - added) } : resize,
+  );
 }
 
 function proportion(deployment: Deployment, replicaSet: ReplicaSet, toAdd: number, added: number): number {

@@ -5,7 +5,11 @@ import { countedStatus } from "./status.ts";
 import { cleanUp, resize, withNewReplicaSet, writeStatus } from "./writes.ts";
 
 /** Follows a change of the number of replicas, and nothing else: while paused, and before a rollout goes on. */
-export async function scaleOnly(parts: DeploymentParts, seen: Rollout, options: { readonly resize: boolean }): Promise<ReconcileResult> {
+export async function scaleOnly(
+  parts: DeploymentParts,
+  seen: Rollout,
+  options: { readonly resize: boolean },
+): Promise<ReconcileResult> {
   const rollout = options.resize ? await withNewReplicaSet(parts, seen, false) : seen;
   if (!rollout) return undefined;
   const { deployment, newOne, old } = rollout;

@@ -25,7 +25,8 @@ export function putCondition(
   refresh = false,
 ): DeploymentCondition[] {
   const known = conditions?.find((each) => each.type === condition.type);
-  if (known && !refresh && known.status === condition.status && known.reason === condition.reason) return [...(conditions ?? [])];
+  if (known && !refresh && known.status === condition.status && known.reason === condition.reason)
+    return [...(conditions ?? [])];
   const now = kubeTime(nowMs);
   const since = known?.status === condition.status ? (known.lastTransitionTime ?? now) : now;
   const made: DeploymentCondition = { ...condition, lastUpdateTime: now, lastTransitionTime: since };
@@ -123,13 +124,21 @@ function withProgress(
   const conditions = [...(status.conditions ?? [])];
   const done = (status.replicas ?? 0) === (status.updatedReplicas ?? 0) && present?.reason === "NewReplicaSetAvailable";
   if (done) return conditions;
-  const subject = newOne ? `ReplicaSet "${newOne.metadata.name ?? ""}"` : `Deployment "${deployment.metadata.name ?? ""}"`;
+  const subject = newOne
+    ? `ReplicaSet "${newOne.metadata.name ?? ""}"`
+    : `Deployment "${deployment.metadata.name ?? ""}"`;
   const put = (state: string, reason: string, message: string, refresh = false): DeploymentCondition[] =>
-    putCondition(conditions, { type: "Progressing", status: state, reason, message: `${subject} ${message}` }, nowMs, refresh);
+    putCondition(
+      conditions,
+      { type: "Progressing", status: state, reason, message: `${subject} ${message}` },
+      nowMs,
+      refresh,
+    );
   if (isComplete(deployment, status)) return put("True", "NewReplicaSetAvailable", "has successfully progressed.");
   // Refreshed, so that the deadline counts from the last step.
   if (isProgressing(deployment, status)) return put("True", "ReplicaSetUpdated", "is progressing.", true);
-  if (isTimedOut(deployment, status, nowMs)) return put("False", "ProgressDeadlineExceeded", "has timed out progressing.");
+  if (isTimedOut(deployment, status, nowMs))
+    return put("False", "ProgressDeadlineExceeded", "has timed out progressing.");
   return conditions;
 }
 
@@ -164,5 +173,9 @@ export function pauseConditions(deployment: Deployment, nowMs: number): Deployme
   const [reason, message] = paused
     ? ["DeploymentPaused", "Deployment is paused"]
     : ["DeploymentResumed", "Deployment is resumed"];
-  return putCondition(deployment.status?.conditions, { type: "Progressing", status: "Unknown", reason, message }, nowMs);
+  return putCondition(
+    deployment.status?.conditions,
+    { type: "Progressing", status: "Unknown", reason, message },
+    nowMs,
+  );
 }

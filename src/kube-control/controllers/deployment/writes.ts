@@ -12,13 +12,21 @@ import { makeReplicaSet, pastHistory, sameTemplate } from "./replica-sets.ts";
 import { deadlineInMs, hasDeadline, progressing, putCondition, rolloutStatus } from "./status.ts";
 
 /** Writes the status when it changed. */
-export async function writeStatus(parts: DeploymentParts, deployment: Deployment, status: DeploymentStatus): Promise<Deployment> {
+export async function writeStatus(
+  parts: DeploymentParts,
+  deployment: Deployment,
+  status: DeploymentStatus,
+): Promise<Deployment> {
   if (semanticEqual(deployment.status, status)) return deployment;
   return parts.context.client.update(RESOURCES.deployments, { ...deployment, status }, "status");
 }
 
 /** Writes the status of a rollout, and asks to be called again when its deadline may have passed. */
-export async function finish(parts: DeploymentParts, rollout: Rollout, deployment: Deployment): Promise<ReconcileResult> {
+export async function finish(
+  parts: DeploymentParts,
+  rollout: Rollout,
+  deployment: Deployment,
+): Promise<ReconcileResult> {
   const all = [...rollout.old, ...(rollout.newOne ? [rollout.newOne] : [])];
   const nowMs = parts.context.clock.now();
   const status = rolloutStatus(deployment, all, rollout.newOne, nowMs);
@@ -47,7 +55,11 @@ export async function resize(parts: DeploymentParts, rollout: Rollout, { replica
 }
 
 /** The rollout with its revision, annotations and, when `create`, its new replica set in order; undefined when a write must be seen first. */
-export async function withNewReplicaSet(parts: DeploymentParts, rollout: Rollout, create: boolean): Promise<Rollout | undefined> {
+export async function withNewReplicaSet(
+  parts: DeploymentParts,
+  rollout: Rollout,
+  create: boolean,
+): Promise<Rollout | undefined> {
   const { deployment, newOne, old } = rollout;
   const revision = maxRevision(old) + 1;
   if (!newOne) return create ? createNew(parts, rollout, revision) : rollout;
@@ -96,7 +108,11 @@ async function createNew(parts: DeploymentParts, rollout: Rollout, revision: num
 }
 
 /** The replica set of a name that is taken, when it is the one wanted; otherwise another name is chosen for the next try. */
-async function takenName(parts: DeploymentParts, deployment: Deployment, name: string): Promise<ReplicaSet | undefined> {
+async function takenName(
+  parts: DeploymentParts,
+  deployment: Deployment,
+  name: string,
+): Promise<ReplicaSet | undefined> {
   const found = await parts.context.client.get(RESOURCES.replicasets, deployment.metadata.namespace, name);
   const ours = controllerOf(found)?.uid === deployment.metadata.uid;
   if (ours && sameTemplate(found.spec?.template, deployment.spec?.template)) return found;
@@ -105,7 +121,12 @@ async function takenName(parts: DeploymentParts, deployment: Deployment, name: s
   return undefined;
 }
 
-async function creationFailed(parts: DeploymentParts, deployment: Deployment, name: string, error: unknown): Promise<void> {
+async function creationFailed(
+  parts: DeploymentParts,
+  deployment: Deployment,
+  name: string,
+  error: unknown,
+): Promise<void> {
   // A name collision was noted; a namespace that goes away needs nothing more.
   if (isGantryError(error, "already-exists") || isNamespaceTerminating(error)) return;
   const message = `Failed to create new replica set "${name}": ${errorText(error)}`;
@@ -127,7 +148,11 @@ async function markProgress(
 }
 
 /** The deployment shows the revision of its present template. */
-async function markRevision(parts: DeploymentParts, deployment: Deployment, revision: string | undefined): Promise<Deployment> {
+async function markRevision(
+  parts: DeploymentParts,
+  deployment: Deployment,
+  revision: string | undefined,
+): Promise<Deployment> {
   if (revision === undefined || deployment.metadata.annotations?.[REVISION] === revision) return deployment;
   const { namespace, name = "", uid } = deployment.metadata;
   const body = { metadata: { uid, annotations: { [REVISION]: revision } } };
@@ -138,8 +163,10 @@ async function markRevision(parts: DeploymentParts, deployment: Deployment, revi
 export async function cleanUp(parts: DeploymentParts, rollout: Rollout): Promise<void> {
   for (const { metadata } of pastHistory(rollout.deployment, rollout.old)) {
     const { namespace, name = "", uid } = metadata;
-    await parts.context.client.delete(RESOURCES.replicasets, namespace, name, { preconditions: { uid } }).catch((error: unknown) => {
-      if (!isGantryError(error, "not-found") && !isGantryError(error, "conflict")) throw error;
-    });
+    await parts.context.client
+      .delete(RESOURCES.replicasets, namespace, name, { preconditions: { uid } })
+      .catch((error: unknown) => {
+        if (!isGantryError(error, "not-found") && !isGantryError(error, "conflict")) throw error;
+      });
   }
 }

@@ -21,7 +21,8 @@ export function deletionOrder(relatedOnNode: (nodeName: string) => number, nowMs
     if (byState !== 0) return byState;
     const readyA = readySince(a);
     const readyB = readySince(b);
-    if (readyA !== undefined && readyB !== undefined && readyA !== readyB) return youngerFirst(a, b, readyA, readyB, nowMs);
+    if (readyA !== undefined && readyB !== undefined && readyA !== readyB)
+      return youngerFirst(a, b, readyA, readyB, nowMs);
     const byRestarts = restarts(b) - restarts(a);
     if (byRestarts !== 0) return byRestarts;
     const createdA = parseKubeTime(a.metadata.creationTimestamp) ?? 0;

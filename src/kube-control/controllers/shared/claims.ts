@@ -68,7 +68,8 @@ async function patchOwners<T extends KubeObject>(
     await client.patch(resource, namespace, name, { type: "strategic", body });
     return true;
   } catch (error) {
-    if (isGantryError(error, "not-found") || isGantryError(error, "conflict") || isGantryError(error, "invalid")) return false;
+    if (isGantryError(error, "not-found") || isGantryError(error, "conflict") || isGantryError(error, "invalid"))
+      return false;
     throw error;
   }
 }

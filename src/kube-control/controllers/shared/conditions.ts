@@ -13,7 +13,11 @@ export interface AnyCondition {
  * `conditions` with one put in or replaced. The transition time is kept while the status stays the same; nothing changes when
  * status and reason do (as the workload controllers do).
  */
-export function withCondition<C extends AnyCondition>(conditions: readonly C[] | undefined, condition: C, nowMs: number): C[] {
+export function withCondition<C extends AnyCondition>(
+  conditions: readonly C[] | undefined,
+  condition: C,
+  nowMs: number,
+): C[] {
   const known = conditions?.find((each) => each.type === condition.type);
   if (known && known.status === condition.status && known.reason === condition.reason) return [...(conditions ?? [])];
   const since = known?.status === condition.status ? known.lastTransitionTime : undefined;

@@ -23,7 +23,10 @@ interface Expected {
 }
 
 /** Expectations over the cache of one informer. Holds an entry for each key with writes outstanding. */
-export function expectations<T extends KubeObject>(informer: Informer<T>, keyOf: (object: T) => string): Expectations<T> {
+export function expectations<T extends KubeObject>(
+  informer: Informer<T>,
+  keyOf: (object: T) => string,
+): Expectations<T> {
   const expected = new Map<string, Expected>();
   const entry = (key: string): Expected => {
     const known = expected.get(key);

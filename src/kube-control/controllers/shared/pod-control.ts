@@ -23,7 +23,8 @@ export function podControl(client: KubeClient, events: EventRecorder, expected: 
         events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name ?? ""}`);
       } catch (error) {
         // Its namespace is going away: every create will fail, and saying so helps nobody.
-        if (!isNamespaceTerminating(error)) events.record(owner, "Warning", "FailedCreate", `Error creating: ${errorText(error)}`);
+        if (!isNamespaceTerminating(error))
+          events.record(owner, "Warning", "FailedCreate", `Error creating: ${errorText(error)}`);
         throw error;
       }
     },

@@ -4,7 +4,10 @@ export function semanticEqual(a: unknown, b: unknown): boolean {
   if (isEmpty(a) || isEmpty(b)) return isEmpty(a) && isEmpty(b);
   if (Array.isArray(a) || Array.isArray(b)) {
     return (
-      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((each, index) => semanticEqual(each, b[index]))
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((each, index) => semanticEqual(each, b[index]))
     );
   }
   if (!isMap(a) || !isMap(b)) return false;

@@ -1,0 +1,92 @@
+import { isGantryError } from "#base/errors.ts";
+import { objectKey } from "#formats/kube-object.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { EndpointSlice, Node, Pod, Service } from "#formats/kube-types.generated.ts";
+import type { Informer } from "#kube-client/informer.ts";
+import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
+import { expectations, type Expectations } from "../shared/expectations.ts";
+import { endpointChanged, hasSelector, selectedPods, servicesOf } from "../shared/service-endpoints.ts";
+import { desiredGroups } from "./desired.ts";
+import { MANAGED_BY_LABEL, MANAGER, planSlices, SERVICE_NAME_LABEL, type SlicePlan } from "./plan.ts";
+
+const ZONE_LABEL = "topology.kubernetes.io/zone";
+const BY_SERVICE = "service";
+
+interface Parts {
+  readonly context: ControllerContext;
+  readonly services: Informer<Service>;
+  readonly pods: Informer<Pod>;
+  readonly nodes: Informer<Node>;
+  readonly slices: Informer<EndpointSlice>;
+  readonly expected: Expectations<EndpointSlice>;
+}
+
+/** Keeps the EndpointSlices of services with a selector. */
+export function endpointSliceController(context: ControllerContext): Controller {
+  const slices = informerOf(context, RESOURCES.endpointslices);
+  slices.addIndex(BY_SERVICE, (slice) => serviceKey(slice));
+  const parts: Parts = {
+    context,
+    services: informerOf(context, RESOURCES.services),
+    pods: informerOf(context, RESOURCES.pods),
+    nodes: informerOf(context, RESOURCES.nodes),
+    slices,
+    expected: expectations<EndpointSlice>(slices, objectKey),
+  };
+  const { services, pods, nodes } = parts;
+  return controller(context, {
+    name: "endpointslice-controller",
+    reconcile: (key) => reconcile(parts, key),
+    allKeys: () => Array.from(services.cache.values(), objectKey),
+    watch: (queue) => [
+      enqueueFrom(services, queue, (service) => [objectKey(service)]),
+      enqueueFrom(pods, queue, (pod) => servicesOf(services, pod), endpointChanged),
+      enqueueFrom(slices, queue, serviceKey),
+      nodes.addHandler({
+        update(before, after) {
+          if (zone(before) === zone(after)) return;
+          for (const service of services.cache.values()) queue.add(objectKey(service));
+        },
+      }),
+    ],
+  });
+}
+
+/** The service of a slice that this controller manages. */
+function serviceKey(slice: EndpointSlice): string[] {
+  const { labels = {}, namespace = "" } = slice.metadata;
+  const service = labels[SERVICE_NAME_LABEL];
+  return service && labels[MANAGED_BY_LABEL] === MANAGER ? [`${namespace}/${service}`] : [];
+}
+
+function zone(node: Node | undefined): string | undefined {
+  return node?.metadata.labels?.[ZONE_LABEL];
+}
+
+async function reconcile(parts: Parts, key: string): Promise<void> {
+  const service = parts.services.cache.get(key);
+  const existing = parts.slices.cache.byIndex(BY_SERVICE, key);
+  if (!service || service.spec?.type === "ExternalName") {
+    parts.expected.forget(key);
+    await write(parts, key, { create: [], update: [], delete: existing });
+    return;
+  }
+  if (!hasSelector(service) || service.metadata.deletionTimestamp || !parts.expected.satisfied(key)) return;
+  const groups = desiredGroups(service, selectedPods(service, parts.pods), (name) => zone(parts.nodes.cache.get(name)));
+  await write(parts, key, planSlices(service, groups, existing));
+}
+
+async function write({ context, expected }: Parts, key: string, plan: SlicePlan): Promise<void> {
+  const { client } = context;
+  for (const slice of plan.create) expected.wrote(key, await client.create(RESOURCES.endpointslices, slice));
+  for (const slice of plan.update) expected.wrote(key, await client.update(RESOURCES.endpointslices, slice));
+  for (const slice of plan.delete) {
+    const { namespace, name = "", uid } = slice.metadata;
+    try {
+      await client.delete(RESOURCES.endpointslices, namespace, name, { preconditions: { uid } });
+    } catch (error) {
+      if (!isGantryError(error, "not-found")) throw error;
+    }
+    expected.deleted(key, slice);
+  }
+}
