@@ -27,6 +27,7 @@ import {
   type Value,
   type Verdict,
 } from "./netlink/nft-types.ts";
+import { listenNetlink } from "./netlink/events.ts";
 import { NETLINK_NETFILTER, openNetlink } from "./netlink/socket.ts";
 import type { Statement } from "./nft-rules.ts";
 
@@ -333,6 +334,24 @@ export function openNftables(): Nftables {
     },
     close: () => socket.close(),
   };
+}
+
+const NFNLGRP_NFTABLES = 7;
+
+/**
+ * Calls back after every transaction of another process in the thread's namespace, and when notifications were lost;
+ * the result stops it.
+ */
+export function watchForeignChanges(changed: () => void): () => void {
+  const type = (c.NFNL_SUBSYS_NFTABLES << 8) | c.NFT_MSG_NEWGEN;
+  return listenNetlink(NETLINK_NETFILTER, NFNLGRP_NFTABLES, {
+    onMessages(messages) {
+      const generations = messages.filter((message) => message.type === type);
+      if (generations.some((message) => attributesOf(message).get(c.NFTA_GEN_PROC_PID)?.readUInt32BE() !== process.pid))
+        changed();
+    },
+    onLost: changed,
+  });
 }
 
 function batch(type: number): Request {

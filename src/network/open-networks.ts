@@ -4,8 +4,9 @@ import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import { openNftables } from "#linux/nftables.ts";
 import { openRtnetlink } from "#linux/rtnetlink.ts";
-import { disableForwarding } from "./bridge/forwarding.ts";
+import { disableForwarding, verifyForwarding } from "./bridge/forwarding.ts";
 import { hostPorts } from "./bridge/host-ports.ts";
+import { guardRules } from "./bridge/guard-rules.ts";
 import { hostRules } from "./bridge/host-rules.ts";
 import { linkReaper } from "./bridge/link-reaper.ts";
 import { nameServers, type NameNetwork } from "./names/name-servers.ts";
@@ -14,7 +15,7 @@ import { hostResolvConf } from "./resolv-conf.ts";
 import { attach, detach } from "./runtime/attach.ts";
 import { createNetwork, findNetwork, PREDEFINED, removeNetwork, requireNetwork } from "./runtime/definitions.ts";
 import { ensurePredefined, type DefaultBridge } from "./runtime/predefined.ts";
-import { reconcile, restoreEndpoints, restoreNetworks } from "./runtime/reconcile.ts";
+import { reconcile, removeLostBridges, restoreEndpoints, restoreNetworks } from "./runtime/reconcile.ts";
 import { endpointsOf, saveNetworks, type Runtime } from "./runtime/runtime.ts";
 import { networkFiles } from "./state/network-files.ts";
 
@@ -44,8 +45,14 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   const runtime = makeRuntime(options);
   runtime.rules.restore();
   restoreNetworks(runtime);
+  removeLostBridges(runtime);
   restoreEndpoints(runtime);
   ensurePredefined(runtime, options.defaultBridge);
+  const verify = (): boolean => {
+    const rules = runtime.rules.verify();
+    return verifyForwarding(runtime.switchedOn, runtime.nft) || rules;
+  };
+  const unwatch = guardRules({ verify }, runtime.clock, runtime.logger);
   return {
     create: async (config) => createNetwork(runtime, config),
     remove: async (id) => removeNetwork(runtime, id),
@@ -59,13 +66,17 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     endpoints: (filter) => endpointsOf(runtime, filter),
     reconcile: (liveOwners) => reconcile(runtime, liveOwners),
     async close() {
+      unwatch();
       runtime.names.close();
       runtime.ports.releaseAll();
       await runtime.reaper.flush();
       runtime.rtnetlink.close();
       runtime.nft.close();
     },
-    dismantle: () => dismantle(runtime),
+    async dismantle() {
+      unwatch();
+      await dismantle(runtime);
+    },
   };
 }
 

@@ -89,7 +89,8 @@ export function dial(pid: number | undefined, address: string, port: number, wai
   });
 }
 
-function startConnection(address: string, port: number): number {
+/** A socket whose connection is under way. */
+export function startConnection(address: string, port: number): number {
   const ip = addressBytes(address);
   const sockaddr = Buffer.alloc(ip.length === 4 ? 16 : 28);
   sockaddr.writeUInt16LE(ip.length === 4 ? AF_INET : AF_INET6, 0);

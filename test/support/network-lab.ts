@@ -1,14 +1,18 @@
 /** A small world for network tests: a fresh host, a neighbour on its LAN, and containers. */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
+import * as dns from "dns-packet";
+import { openListener } from "#linux/inet-sockets.ts";
 import { inNetns } from "#linux/netns.ts";
 import { openRtnetlink } from "#linux/rtnetlink.ts";
 import type { Logger } from "#base/logger.ts";
 import type { AttachRequest, Endpoint, NetworkConfig, Networks } from "#network/networks.ts";
 import { openNetworks, type NetworksOptions } from "#network/open-networks.ts";
-import { makeNetns } from "./isolated-network.ts";
+import { makeNetns, startConnection } from "./isolated-network.ts";
 
 /** The host's address on the LAN, and the neighbour's. */
 export const HOST_ADDRESS = "192.0.2.1";
@@ -34,7 +38,7 @@ export async function makeNeighbour(): Promise<number> {
 
 export function tempDir(): string {
   const path = mkdtempSync(join(tmpdir(), "gantry-network-"));
-  after(() => rmSync(path, { recursive: true, force: true }));
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -105,4 +109,59 @@ export async function makeContainer(
     ...request,
   });
   return { pid, owner, endpoint, end };
+}
+
+/** Asks the name server at `address` from inside `pid`'s namespace (or this thread's); the answers' data, or the rcode. */
+export async function ask(
+  pid: number | undefined,
+  name: string,
+  type: "A" | "AAAA" | "PTR" | "SRV" | "TXT",
+  { address = "127.0.0.11", port = 53, tcp = false } = {},
+): Promise<string[] | string> {
+  const enter = <T>(run: () => T): T => (pid === undefined ? run() : inNetns(pid, run));
+  const query = dns.encode({ type: "query", id: 77, flags: dns.RECURSION_DESIRED, questions: [{ type, name }] });
+  const raw = await (tcp
+    ? exchangeTcp(
+        enter(() => startConnection(address, port)),
+        query,
+      )
+    : exchangeUdp(enter, query, address, port));
+  if (!raw) return "timeout";
+  const answer = dns.decode(raw);
+  const rcode = (answer.flags ?? 0) & 0xf;
+  if (rcode !== 0) return ["", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"][rcode] ?? String(rcode);
+  return (answer.answers ?? []).map((each) => {
+    if (!("data" in each)) return each.type;
+    if (each.type === "SRV") return `${each.data.priority} ${each.data.weight} ${each.data.port} ${each.data.target}`;
+    return String(each.data);
+  });
+}
+
+async function exchangeUdp(
+  enter: <T>(run: () => T) => T,
+  query: Buffer,
+  address: string,
+  port: number,
+): Promise<Buffer | undefined> {
+  const { fd } = enter(() => openListener({ protocol: "udp", address: "0.0.0.0", port: 0 }));
+  const socket = createSocket("udp4");
+  socket.bind({ fd });
+  socket.send(query, port, address);
+  const answer = once(socket, "message").then(([message]) => message as Buffer);
+  const raw = await Promise.race([
+    answer,
+    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 2000).unref()),
+  ]);
+  socket.close();
+  return raw;
+}
+
+async function exchangeTcp(fd: number, query: Buffer): Promise<Buffer | undefined> {
+  const socket = new Socket({ fd });
+  const head = Buffer.alloc(2);
+  head.writeUInt16BE(query.length);
+  socket.write(Buffer.concat([head, query]));
+  const [chunk] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return chunk.subarray(2);
 }

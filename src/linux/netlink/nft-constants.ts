@@ -18,6 +18,7 @@ export const NFT_MSG_DELSET = 11;
 export const NFT_MSG_NEWSETELEM = 12;
 export const NFT_MSG_GETSETELEM = 13;
 export const NFT_MSG_DELSETELEM = 14;
+export const NFT_MSG_NEWGEN = 15;
 export const NFT_MSG_GETGEN = 16;
 
 export const NFTA_TABLE_NAME = 1;
@@ -69,6 +70,7 @@ export const NFTA_VERDICT_CHAIN = 2;
 export const NFT_DATA_VERDICT = 0xffffff00;
 
 export const NFTA_GEN_ID = 1;
+export const NFTA_GEN_PROC_PID = 2;
 
 /** Register 0 takes a verdict; the sixteen 32-bit data registers begin here. */
 export const NFT_REG_VERDICT = 0;

@@ -62,6 +62,13 @@ export function restoreForwarding(switched: SwitchedOn, nft: Nftables): void {
   }
 }
 
+/** Puts the table back when somebody removed it; true when it had to. */
+export function verifyForwarding(switched: SwitchedOn, nft: Nftables): boolean {
+  const lost = RULE_FAMILIES.some((family) => switched[family] && !nft.chains({ family, name: TABLE_NAME }));
+  if (lost) restoreForwarding(switched, nft);
+  return lost;
+}
+
 /** Switches forwarding off again and removes the table, unless another Gantry is there. `own`: names of our tables. */
 export function disableForwarding(nft: Nftables, own: (name: string) => boolean): void {
   const tables = nft.tables().filter(({ name }) => name === "gantry" || name.startsWith("gantry-"));

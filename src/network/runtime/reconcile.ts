@@ -59,7 +59,6 @@ export async function reconcile(runtime: Runtime, liveOwners: ReadonlySet<string
     else detach(runtime, endpoint);
   }
   cutStrangers(runtime);
-  removeLostBridges(runtime);
   runtime.rules.restore();
   await runtime.reaper.flush();
 }
@@ -101,8 +100,8 @@ function cutStrangers({ rtnetlink, networks, endpoints, reaper }: Runtime): void
   }
 }
 
-/** Bridges with our mark whose network is not there any more. */
-function removeLostBridges({ rtnetlink, networks, instance, logger }: Runtime): void {
+/** Bridges with our mark whose network is not there any more: of a crash, or of a state directory that was deleted. */
+export function removeLostBridges({ rtnetlink, networks, instance, logger }: Runtime): void {
   const mark = bridgeAlias(instance, "");
   for (const link of rtnetlink.links()) {
     if (link.kind !== "bridge" || !link.alias.startsWith(mark) || networks.has(link.alias.slice(mark.length))) continue;
