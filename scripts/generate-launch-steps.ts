@@ -101,6 +101,16 @@ ${enumerators.join("\n")}
 ${list.map(cStep).join("\n")}
 ${cSwitch("shim", shim ?? [])}
 ${cSwitch("child", child ?? [])}
+/* Steps that the process asks the shim to take. */
+static inline bool is_shim_step(uint16_t code) {
+  switch (code) {
+${(shim ?? []).map(({ name }) => `  case STEP_${cName(name).toUpperCase()}:`).join("\n")}
+    return true;
+  default:
+    return false;
+  }
+}
+
 #endif
 `;
 }

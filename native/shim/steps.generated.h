@@ -189,9 +189,10 @@ struct mount_step {
 };
 int child_mount(struct child_context *context, const struct mount_step *step);
 
-/* Binds a path of the host at target (inside the root, made when missing as a file or directory like source). The MOUNT_ATTR bits set and clear act on the mount itself, setBelow and clearBelow on all mounts of the tree. Refused inside a procfs unless overProc. */
+/* Binds a path of the host at target (inside the root, made when missing as a file or directory like source). A path below source, when not empty, is resolved inside it without leaving it, and made as a directory when missing. The MOUNT_ATTR bits set and clear act on the mount itself, setBelow and clearBelow on all mounts of the tree. Refused inside a procfs unless overProc. */
 struct bind_step {
   const char *source;
+  const char *below;
   const char *target;
   uint32_t recursive;
   uint32_t set;
@@ -510,7 +511,7 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
   }
   case STEP_BIND: {
     struct bind_step step;
-    if (!(read_string(arguments, &step.source) && read_string(arguments, &step.target) && read_u32(arguments, &step.recursive) && read_u32(arguments, &step.set) && read_u32(arguments, &step.clear) && read_u32(arguments, &step.set_below) && read_u32(arguments, &step.clear_below) && read_u32(arguments, &step.propagation) && read_u32(arguments, &step.over_proc)))
+    if (!(read_string(arguments, &step.source) && read_string(arguments, &step.below) && read_string(arguments, &step.target) && read_u32(arguments, &step.recursive) && read_u32(arguments, &step.set) && read_u32(arguments, &step.clear) && read_u32(arguments, &step.set_below) && read_u32(arguments, &step.clear_below) && read_u32(arguments, &step.propagation) && read_u32(arguments, &step.over_proc)))
       return bad_arguments(STEP_BIND);
     return child_bind(context, &step);
   }
@@ -664,6 +665,24 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
     return child_sandbox(context);
   default:
     return unknown_step(code);
+  }
+}
+
+/* Steps that the process asks the shim to take. */
+static inline bool is_shim_step(uint16_t code) {
+  switch (code) {
+  case STEP_PID_NAMESPACE:
+  case STEP_PID_NAMESPACE_OF:
+  case STEP_CLONE:
+  case STEP_ID_MAP:
+  case STEP_CGROUP:
+  case STEP_WATCH_OOM:
+  case STEP_OOM_SCORE:
+  case STEP_RLIMIT:
+  case STEP_TIME_OFFSETS:
+    return true;
+  default:
+    return false;
   }
 }
 

@@ -44,8 +44,8 @@ export type Step =
   | { readonly step: "root-joined" }
   /** Mounts a new file system at target (inside the root, made when missing), with MOUNT_ATTR bits and the file system's own options. proc and sysfs are refused on anything but a plain directory. */
   | { readonly step: "mount"; readonly type: string; readonly source: string; readonly target: string; readonly attributes: number; readonly options: readonly string[]; readonly propagation: number }
-  /** Binds a path of the host at target (inside the root, made when missing as a file or directory like source). The MOUNT_ATTR bits set and clear act on the mount itself, setBelow and clearBelow on all mounts of the tree. Refused inside a procfs unless overProc. */
-  | { readonly step: "bind"; readonly source: string; readonly target: string; readonly recursive: boolean; readonly set: number; readonly clear: number; readonly setBelow: number; readonly clearBelow: number; readonly propagation: number; readonly overProc: boolean }
+  /** Binds a path of the host at target (inside the root, made when missing as a file or directory like source). A path below source, when not empty, is resolved inside it without leaving it, and made as a directory when missing. The MOUNT_ATTR bits set and clear act on the mount itself, setBelow and clearBelow on all mounts of the tree. Refused inside a procfs unless overProc. */
+  | { readonly step: "bind"; readonly source: string; readonly below: string; readonly target: string; readonly recursive: boolean; readonly set: number; readonly clear: number; readonly setBelow: number; readonly clearBelow: number; readonly propagation: number; readonly overProc: boolean }
   /** Changes attributes of the mount at target (inside the root). */
   | { readonly step: "remount"; readonly target: string; readonly set: number; readonly clear: number; readonly recursive: boolean; readonly propagation: number }
   /** Hides a path of the root: a directory behind an empty read-only tmpfs, anything else behind the null device. Nothing to do when it does not exist. */
@@ -130,7 +130,7 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "root-bind": { code: 42, args: [["source","string"],["target","string"]] },
   "root-joined": { code: 43, args: [] },
   "mount": { code: 44, args: [["type","string"],["source","string"],["target","string"],["attributes","u32"],["options","strings"],["propagation","u32"]] },
-  "bind": { code: 45, args: [["source","string"],["target","string"],["recursive","bool"],["set","u32"],["clear","u32"],["setBelow","u32"],["clearBelow","u32"],["propagation","u32"],["overProc","bool"]] },
+  "bind": { code: 45, args: [["source","string"],["below","string"],["target","string"],["recursive","bool"],["set","u32"],["clear","u32"],["setBelow","u32"],["clearBelow","u32"],["propagation","u32"],["overProc","bool"]] },
   "remount": { code: 46, args: [["target","string"],["set","u32"],["clear","u32"],["recursive","bool"],["propagation","u32"]] },
   "mask": { code: 47, args: [["path","string"]] },
   "read-only": { code: 48, args: [["path","string"]] },

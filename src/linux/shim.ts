@@ -1,7 +1,10 @@
-import { GantryError } from "#base/errors.ts";
 import type { Duplex } from "node:stream";
 import type { Signal } from "#base/signal.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
+import { shimClient } from "./shim/client.ts";
+import { connectSocket } from "./shim/connect.ts";
+import { readExitFiles } from "./shim/exit-files.ts";
+import { executeShim } from "./shim/start.ts";
 
 /**
  * The shim's client. A shim is one small C process per container: it executes launch plans, is the parent of the
@@ -45,8 +48,12 @@ export interface ShimProcess {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: with the pid, names the process for good. */
   readonly startTicks: number;
+  readonly state: ProcessState;
   readonly exit?: ProcessExit;
 }
+
+/** "starting": on its way through its plan; "paused": waiting in the plan's `pause` step for `resume`. */
+export type ProcessState = "starting" | "paused" | "running" | "exited";
 
 export interface ProcessExit {
   /** 0..255, or 128 + signal. */
@@ -88,16 +95,16 @@ export interface LogFile {
  * Starts a shim in `directory` (made by the caller, 0700; it holds the socket and the exit records) and connects to it.
  * Throws `unavailable` when the shim's program is missing or does not start.
  */
-export function startShim(_directory: string): Promise<Shim> {
-  throw new GantryError("internal", "startShim is being written");
+export async function startShim(directory: string): Promise<Shim> {
+  return shimClient(directory, executeShim(directory));
 }
 
 /** Connects to the shim that serves `directory`; throws `not-found` when none does. */
-export function connectShim(_directory: string): Promise<Shim> {
-  throw new GantryError("internal", "connectShim is being written");
+export async function connectShim(directory: string): Promise<Shim> {
+  return shimClient(directory, await connectSocket(directory));
 }
 
 /** The exits that a shim recorded in `directory` and nobody acknowledged, by process id; for when the shim is gone. */
-export function recordedExits(_directory: string): Promise<ReadonlyMap<string, ProcessExit>> {
-  throw new GantryError("internal", "recordedExits is being written");
+export function recordedExits(directory: string): Promise<ReadonlyMap<string, ProcessExit>> {
+  return readExitFiles(directory);
 }

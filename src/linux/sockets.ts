@@ -1,5 +1,6 @@
 /** Sockets that node:net does not know (netlink, raw): each function is named after its manual page. See syscalls.ts. */
 import { native, nativeLater, restarting } from "./syscalls/native.ts";
+import { setCloseOnExec } from "./syscalls.ts";
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -24,6 +25,10 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 
 const nativeSocket = native<[number, number, number]>("socket", "int socket(int domain, int type, int protocol)");
+const nativeSocketpair = native<[number, number, number, Buffer]>(
+  "socketpair",
+  "int socketpair(int domain, int type, int protocol, uint8_t *fds)",
+);
 const nativeBind = native<[number, Buffer, number]>("bind", "int bind(int fd, const uint8_t *address, uint length)");
 const nativeConnect = native<[number, Buffer, number]>(
   "connect",
@@ -67,6 +72,15 @@ const SOCKADDR_BYTES = 128;
 /** A new socket; returns its descriptor. */
 export function socket(domain: number, type: number, protocol: number): number {
   return nativeSocket(domain, type | SOCK_CLOEXEC, protocol);
+}
+
+/** Two connected sockets. The first is close-on-exec, the second is for a child to inherit: close it as soon as there is one. */
+export function socketpair(domain: number, type: number): [number, number] {
+  const fds = Buffer.alloc(8);
+  nativeSocketpair(domain, type, 0, fds);
+  const [ours, theirs] = [fds.readInt32LE(0), fds.readInt32LE(4)];
+  setCloseOnExec(ours);
+  return [ours, theirs];
 }
 
 /** `address` is the encoded sockaddr. */

@@ -67,6 +67,7 @@ const nativeClose = native<[number]>("close", "int close(int fd)");
 const nativeFlock = native<[number, number]>("flock", "int flock(int fd, int operation)");
 const nativeSyncfs = native<[number]>("syncfs", "int syncfs(int fd)");
 const nativeMemfdCreate = native<[string, number]>("memfd_create", "int memfd_create(const char *name, uint flags)");
+const nativeFcntl = native<[number, number, number]>("fcntl", "int fcntl(int fd, int command, long argument)");
 const nativeIoctl = native<[number, number, Buffer]>("ioctl", "int ioctl(int fd, ulong request, uint8_t *argument)");
 
 /** Opens `path`; returns the descriptor. */
@@ -95,6 +96,12 @@ export function openat2(
 
 export function close(fd: number): void {
   nativeClose(fd);
+}
+
+/** For the few descriptors that are born without it. */
+export function setCloseOnExec(fd: number): void {
+  const [F_SETFD, FD_CLOEXEC] = [2, 1];
+  nativeFcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /** Locks a whole open file; throws EWOULDBLOCK's name EAGAIN with LOCK_NB when another holds it. */

@@ -1,0 +1,41 @@
+/* The process's side of a launch: what its steps share. */
+#ifndef GANTRY_CHILD_H
+#define GANTRY_CHILD_H
+#include "launch.h"
+
+struct child_context {
+  struct process *process; /* a copy of the shim's: to be read only */
+  int sync;
+  uint32_t index; /* the step in work */
+  int root;       /* O_PATH on the container's root, once there is one; -1 before */
+  bool directory_pending;
+};
+
+/* Tells the shim; with wait, hears its answer: -1 means that the process must end without another word. */
+int child_tell(struct child_context *context, enum message_kind kind, const char *text, int fd, bool wait);
+/* Tells of the recorded failure and ends. */
+_Noreturn void child_fail(struct child_context *context);
+
+/* ---- paths.c: everything inside a root is found from its handle, with links kept inside it */
+
+/* Opens a path of a root; -1 with errno. */
+int path_open(int root, const char *path, int flags);
+/* Opens it without following any link. */
+int path_open_plain(int root, const char *path, int flags);
+/* Opens a path (O_PATH), made when missing together with the directories above: as a directory, or as an empty file. */
+int path_make(int root, const char *path, bool directory, unsigned mode);
+/* Opens (O_PATH) the directory that the last name of a path is in, made when missing; that name in *name. */
+int path_parent(int root, const char *path, const char **name);
+
+/* ---- mounts.c */
+
+/* A procfs of the process's own, that nobody can have tampered with; -1 with the failure recorded. */
+int own_proc(void);
+int file_system_type(int fd, long *type);
+/* Puts a mount that is not attached yet at an open target. */
+int attach_mount(int mount, int target);
+
+/* What the process is called in listings of processes. */
+void set_title(const char *title);
+
+#endif
