@@ -1,12 +1,14 @@
 // npm run generate: writes every generated file. With --check it writes nothing and fails when one is not current.
 import { readFileSync, writeFileSync } from "node:fs";
 import { kubeSchema } from "./generate-kube-schema.ts";
+import { bootstrapRbac } from "./generate-bootstrap-rbac.ts";
 import { kubeTypes } from "./generate-kube-types.ts";
 import { launchStepsC, launchStepsTypescript } from "./generate-launch-steps.ts";
 
 const root = new URL("../", import.meta.url);
 const generated: Record<string, () => string> = {
   "src/formats/kube-types.generated.ts": kubeTypes,
+  "src/kube-api/bootstrap/rbac.generated.ts": bootstrapRbac,
   "src/linux/launch-steps.generated.ts": launchStepsTypescript,
   "native/shim/steps.generated.h": launchStepsC,
   "src/formats/kube-schema/schema.generated.ts": kubeSchema,

@@ -3,6 +3,9 @@ import type { Logger } from "#base/logger.ts";
 import type { Random } from "#base/random.ts";
 import type { Store } from "#store/store.ts";
 import type { Admission } from "./admission/admission.ts";
+import type { Authorizer } from "./auth/authorizer.ts";
+import type { Rbac } from "./auth/rbac.ts";
+import type { Tokens } from "./auth/tokens.ts";
 import type { ResourceTable } from "./resources/table.ts";
 import type { Strategies } from "./strategies/strategy.ts";
 
@@ -15,4 +18,8 @@ export interface Api {
   readonly resources: ResourceTable;
   readonly strategies: Strategies;
   readonly admission: Admission;
+  /** Answers access reviews; the verbs' own callers are authorized in `service.ts`. */
+  readonly authorizer: Authorizer;
+  readonly rbac: Rbac;
+  readonly tokens: Tokens;
 }

@@ -80,7 +80,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
     },
     watch<T extends KubeObject>(resource: Typed<T>, options: WatchQuery): AsyncIterable<LocalEvent<T>> {
       const ref = refer(resource, options.namespace, "");
-      return watchLocally<T>(ref, options, (sink) => service.watch(context(), ref, withoutSignal(options), sink));
+      return watchLocally<T>(ref, options, (sink) => service.watch(context(), ref, options, sink));
     },
     async create<T extends KubeObject>(
       resource: Typed<T>,
@@ -131,10 +131,6 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
 function unknownResource(resource: string) {
   const message = "the server could not find the requested resource";
   return { code: "not-found", http: 404, reason: "NotFound", message, details: { kind: resource } } as const;
-}
-
-function withoutSignal({ signal: _, namespace: __, ...options }: WatchQuery) {
-  return options;
 }
 
 function servedObject<T extends KubeObject>(definition: ResourceDefinition, document: Document): T {

@@ -1,49 +1,148 @@
+import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import type { Store } from "#store/store.ts";
-import { admissionChain } from "./admission/admission.ts";
+import { admissionChain, type Admission } from "./admission/admission.ts";
 import type { Api } from "./api.ts";
-import { mastersFirst, type Authorizer } from "./auth/authorizer.ts";
+import { authenticator } from "./auth/authentication.ts";
+import { mastersFirst } from "./auth/authorizer.ts";
+import { rbacAuthorizer } from "./auth/rbac.ts";
+import { serviceAccountTokens, type Lookup } from "./auth/tokens.ts";
+import { advertise, bootstrap } from "./bootstrap/bootstrap.ts";
+import type { Advertised } from "./bootstrap/api-service.ts";
+import { clusterCertificates, type ClusterCertificates } from "./certificates.ts";
+import type { User } from "./context.ts";
+import { discovery } from "./http/discovery.ts";
+import type { Request, Response } from "./http/exchange.ts";
+import { requestHandler } from "./http/handler.ts";
+import { healthEndpoints } from "./http/health.ts";
+import { listen, type Listener } from "./http/listener.ts";
+import { requestMetrics } from "./http/metrics.ts";
+import { openApiDocuments } from "./http/openapi.ts";
 import type { LocalServer } from "./local-client.ts";
-import { resourceTable } from "./resources/table.ts";
+import { documentOf } from "./registry/document.ts";
+import { keyOf } from "./registry/keys.ts";
+import { resourceTable, type ResourceTable } from "./resources/table.ts";
 import { apiService } from "./service.ts";
 import { builtInStrategies } from "./strategies/built-in.ts";
+import { adoptService, serviceStrategy, type ServicePools } from "./strategies/services.ts";
+import { addressPool, portPool } from "./strategies/services/addresses.ts";
 
 export interface ApiServerOptions {
   readonly store: Store;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly logger?: Logger;
+  /** Made in memory, when first needed, if not given. */
+  readonly certificates?: ClusterCertificates;
+  /** `10.96.0.0/16` */
+  readonly serviceCidr?: string;
+  readonly nodePorts?: { readonly low: number; readonly high: number };
+  /** `cluster.local`; names the token issuer. */
+  readonly clusterDomain?: string;
+  /** Bearer tokens that stand for a user. */
+  readonly staticTokens?: ReadonlyMap<string, User>;
 }
 
 export interface ApiServer extends LocalServer {
   readonly api: Api;
-  /** Makes what a cluster has from the start. */
+  readonly certificates: ClusterCertificates;
+  /** Makes what a cluster has from the start. Before it, nothing may be asked. */
   start(): Promise<void>;
+  /** Serves HTTPS. May be called for several addresses. */
+  listen(options?: { readonly host?: string; readonly port?: number }): Promise<Listener>;
+  /** Tells where the `kubernetes` service leads. */
+  advertise(where: Advertised): Promise<void>;
+  handle(request: Request, response: Response): Promise<void>;
   close(): Promise<void>;
 }
 
-const deny: Authorizer = { authorize: () => ({ allowed: false, reason: "" }) };
+const SERVICE_CIDR = "10.96.0.0/16";
+const NODE_PORTS = { low: 30000, high: 32767 };
 
-/** An API server over a store. It serves nothing until `start`. */
+/** An API server over a store, which stays the caller's to close. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+  const { serviceCidr = SERVICE_CIDR, nodePorts = NODE_PORTS, clusterDomain = "cluster.local" } = options;
+  let certificates = options.certificates;
+  const certificatesNow = (): ClusterCertificates => (certificates ??= clusterCertificates({ names: [], clusterDomain, clock }));
   const resources = resourceTable();
-  const api: Api = {
-    store: options.store,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    logger: options.logger ?? silentLogger,
-    resources,
-    strategies: builtInStrategies({}),
-    admission: admissionChain([]),
-  };
-  const service = apiService(api, mastersFirst(deny));
+  const rbac = rbacAuthorizer();
+  const pools: ServicePools = { addresses: addressPool(serviceCidr, random), nodePorts: portPool(nodePorts.low, nodePorts.high, random) };
+  const tokens = serviceAccountTokens({
+    get key() {
+      return certificatesNow().serviceAccountKey;
+    },
+    issuer: `https://kubernetes.default.svc.${clusterDomain}`,
+    clock,
+    random,
+    lookup: lookupIn(store, resources),
+  });
+  const authorizer = mastersFirst(rbac);
+  const strategies = builtInStrategies({ services: serviceStrategy(pools) });
+  const admission: Admission = admissionChain([]);
+  const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
+  const service = apiService(api, authorizer);
+  let started = false;
+  const ready = [
+    { name: "ping", check: () => undefined },
+    { name: "poststarthook/bootstrap", check: () => (started ? undefined : "not finished") },
+  ];
+  const handle = requestHandler({
+    api,
+    service,
+    authorizer,
+    authenticator: authenticator({ tokens, staticTokens: options.staticTokens ?? new Map() }),
+    logger,
+    discovery: discovery(resources),
+    openApi: openApiDocuments(resources),
+    health: healthEndpoints(ready, [{ name: "ping", check: () => undefined }]),
+    metrics: requestMetrics(() => store.revision),
+    tokens,
+  });
+  const listeners: Listener[] = [];
   return {
     api,
     resources,
     service,
-    async start() {},
-    async close() {},
+    get certificates() {
+      return certificatesNow();
+    },
+    handle,
+    async start() {
+      await adoptServices(store, resources, pools);
+      await rbac.start(store);
+      await bootstrap(api, serviceCidr);
+      started = true;
+    },
+    async listen({ host = "127.0.0.1", port = 0 } = {}) {
+      const { caCert, server } = certificatesNow();
+      const listener = await listen({ caCert, server, handle, upgrade: async (_request, socket) => void socket.destroy(), logger }, host, port);
+      listeners.push(listener);
+      return listener;
+    },
+    advertise: (where) => advertise(api, serviceCidr, where),
+    async close() {
+      await Promise.all(listeners.map((listener) => listener.close()));
+      rbac.close();
+    },
   };
+}
+
+async function adoptServices(store: Store, resources: ResourceTable, pools: ServicePools): Promise<void> {
+  const { prefix } = resources.expect("", "v1", "services");
+  for (const entry of (await store.range(prefix)).items) adoptService(pools, documentOf(entry).object);
+}
+
+function lookupIn(store: Store, resources: ResourceTable): Lookup {
+  return async (resource, namespace, name) => {
+    const entry = await store.get(keyOf(resources.expect("", "v1", resource), namespace, name));
+    return entry ? documentOf(entry).object : undefined;
+  };
+}
+
+/** A random bearer token, for `staticTokens`. */
+export function newBearerToken(): string {
+  return randomBytes(32).toString("base64url");
 }

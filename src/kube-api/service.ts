@@ -8,6 +8,7 @@ import { readObject, type Body } from "./registry/input.ts";
 import { storedForm, type ResourceDefinition } from "./resources/definition.ts";
 import { methodNotSupported, unknownPath } from "./status.ts";
 import { subresourceHandler } from "./subresources/handlers.ts";
+import { apply } from "./verbs/apply.ts";
 import { create } from "./verbs/create.ts";
 import { remove, type Deletion } from "./verbs/delete.ts";
 import { deleteCollection } from "./verbs/delete-collection.ts";
@@ -26,7 +27,7 @@ export interface ObjectRef {
 }
 
 /** What a write answers with: a document in stored form, or a finished value (a review, a Status). */
-export type Answer = { readonly document: Document } | { readonly value: object };
+export type Answer = { readonly document: Document; readonly created?: boolean } | { readonly value: object };
 
 /** Every verb, authorized: what the HTTP edge and the in-process client both call. Documents come in stored form. */
 export interface Service {
@@ -89,7 +90,7 @@ export function apiService(api: Api, authorizer: Authorizer): Service {
       const absent = api.strategies(target.definition).createOnUpdate === true && ref.subresource === "";
       if (absent && !(await exists(api, ref))) {
         check(context, ref, "create");
-        return { document: await create(api, context, target.definition, ref.namespace, object) };
+        return { document: await create(api, context, target.definition, ref.namespace, object), created: true };
       }
       // Each try gets its own copy: the one before may have been changed by admission.
       return { document: await update(api, context, target, () => structuredClone(object)) };
@@ -98,6 +99,11 @@ export function apiService(api: Api, authorizer: Authorizer): Service {
       check(context, ref, "patch");
       const handler = subresourceHandler(ref);
       if (handler?.patch) return handler.patch(api, context, ref, request, validation);
+      if (request.type === "apply") {
+        // Applying may create: that is a right of its own (k8s.io/apiserver endpoints/handlers/patch.go).
+        if (!(await exists(api, ref))) check(context, { ...ref, subresource: "" }, "create");
+        return apply(api, context, ref, request, validation);
+      }
       const { definition, namespace, name, subresource } = ref;
       return { document: await patch(api, context, definition, namespace, name, subresource, request, validation) };
     },

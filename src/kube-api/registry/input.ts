@@ -1,4 +1,5 @@
 import { decodeObject, type FieldValidation } from "#formats/kube-decode.ts";
+import { applyDefaults } from "#formats/kube-defaults.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import { isJsonObject } from "#formats/tree.ts";
 import type { RequestContext } from "../context.ts";
@@ -29,6 +30,7 @@ export function readObject(
   for (const warning of warnings) context.warn(warning);
   const metadata = isJsonObject(object.metadata) ? object.metadata : {};
   const whole = { ...object, ...head, metadata };
+  applyDefaults(definition, whole);
   return toStored(definition, whole);
 }
 

@@ -4,8 +4,13 @@ import type { DeleteOptions } from "../options.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import type { FieldFault } from "../status.ts";
 
-/** Undoes what was set aside for a write that did not happen. */
-export type Release = () => void;
+/** What was set aside for a write. */
+export interface Allocation {
+  /** The write did not happen: gives it back. */
+  release(): void;
+  /** The write happened: gives back what the object held before and no longer does. */
+  settle(): void;
+}
 
 /** What one kind does differently. Objects are private to the request and are changed in place. */
 export interface Strategy {
@@ -19,8 +24,8 @@ export interface Strategy {
   prepareForStatusUpdate?(object: KubeObject, old: KubeObject): void;
   validate?(object: KubeObject): readonly FieldFault[];
   validateUpdate?(object: KubeObject, old: KubeObject): readonly FieldFault[];
-  /** Sets aside addresses, ports, … right before the write; the result gives them back if the write fails. */
-  allocate?(object: KubeObject, old: KubeObject | undefined, context: RequestContext): Promise<Release> | Release;
+  /** Sets aside addresses, ports, … right before the write, and fills them into the object. */
+  allocate?(object: KubeObject, old: KubeObject | undefined, context: RequestContext): Allocation;
   /** After an object is gone from the store. */
   released?(object: KubeObject): void;
   /** Seconds until the object may go; undefined: it goes at once. */

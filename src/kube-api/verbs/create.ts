@@ -22,6 +22,7 @@ export async function create(
   definition: ResourceDefinition,
   namespace: string,
   object: KubeObject,
+  { applied = false }: { readonly applied?: boolean } = {},
 ): Promise<Document> {
   checkNew(definition, namespace, object);
   const generated = generateName(api, object);
@@ -42,12 +43,15 @@ export async function create(
   strategy.prepareForCreate?.(object, context);
   checkCreated(definition, strategy, object, context);
   await api.admission.validate(attributes);
-  trackFields(api, context, definition, "", object, undefined);
-  const release = await strategy.allocate?.(object, undefined, context);
+  if (!applied) trackFields(api, context, definition, "", object, undefined);
+  const allocation = strategy.allocate?.(object, undefined, context);
   try {
-    return await store(api, context, definition, namespace, object, generated);
+    const document = await store(api, context, definition, namespace, object, generated);
+    if (context.dryRun) allocation?.release();
+    else allocation?.settle();
+    return document;
   } catch (error) {
-    release?.();
+    allocation?.release();
     throw error;
   }
 }

@@ -1,17 +1,19 @@
-import { GantryError, isGantryError } from "#base/errors.ts";
+import { isGantryError } from "#base/errors.ts";
 import type { FieldValidation } from "#formats/kube-decode.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import { applyJsonPatch, readJsonPatch } from "#formats/json-patch.ts";
 import { applyMergePatch } from "#formats/merge-patch.ts";
+import { applyStrategicMergePatch } from "#formats/strategic-merge.ts";
 import { isJsonObject } from "#formats/tree.ts";
 import type { Api } from "../api.ts";
 import type { RequestContext } from "../context.ts";
 import type { PatchRequest } from "../options.ts";
 import type { Document } from "../registry/document.ts";
+import { schemaOf } from "../registry/fields.ts";
 import { readObject } from "../registry/input.ts";
 import { fromStored } from "../registry/write.ts";
 import { storedForm, type ResourceDefinition } from "../resources/definition.ts";
-import { badRequest, failure } from "../status.ts";
+import { badRequest, failure, unsupportedMediaType } from "../status.ts";
 import { update } from "./update.ts";
 
 /** Changes an object by a JSON, merge or strategic merge patch against its served form. */
@@ -49,9 +51,16 @@ function patcher(served: ResourceDefinition, { type, body }: PatchRequest): (bef
       if (!isJsonObject(body)) throw badRequest("the body of a merge patch must be an object");
       return (before) => applyMergePatch(before, body);
     case "strategic":
+      return strategic(served, body);
     case "apply":
-      throw new GantryError("unsupported", `patch type ${type} of ${served.resource}`);
+      throw badRequest("apply is no patch of an existing object");
   }
+}
+
+function strategic(served: ResourceDefinition, body: unknown): (before: KubeObject) => unknown {
+  const schema = schemaOf(served);
+  if (!schema) throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"], served.kind);
+  return (before) => unprocessable(() => applyStrategicMergePatch(before, body, schema));
 }
 
 /** A patch that parses but does not apply is a 422 (k8s.io/apiserver endpoints/handlers/patch.go). */
@@ -59,7 +68,8 @@ function unprocessable<T>(run: () => T): T {
   try {
     return run();
   } catch (error) {
-    if (!isGantryError(error, "invalid")) throw error;
+    if (!isGantryError(error, "invalid") || error.details["status"]) throw error;
+    if (error.details["reason"] === "BadRequest") throw badRequest(error.message);
     throw failure({
       code: "invalid",
       http: 422,

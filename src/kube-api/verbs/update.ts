@@ -13,7 +13,7 @@ import type { ResourceDefinition } from "../resources/definition.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { conflict, invalid, notFound, OBJECT_MODIFIED } from "../status.ts";
 
-/** Makes the wanted object (stored form, private) out of what is stored (shared: not to be changed). */
+/** Makes the wanted object (stored form, private) out of what is stored (shared). Giving that back itself changes nothing. */
 export type Change = (current: KubeObject) => KubeObject | Promise<KubeObject>;
 
 export interface Target {
@@ -22,6 +22,8 @@ export interface Target {
   readonly name: string;
   /** "" for the object itself. */
   readonly subresource: string;
+  /** The wanted object already says who manages what (server-side apply). */
+  readonly applied?: boolean;
 }
 
 /** Writes lost to another writer are decided anew this often; then the caller is told of the conflict. */
@@ -60,6 +62,7 @@ async function attemptUpdate(
   const old = current.object;
   const strategy = api.strategies(definition);
   const wanted = await change(old);
+  if (wanted === old) return { kind: "done", document: current };
   checkIdentity(target, strategy, wanted, current);
   const object = mergeSubresource(definition, subresource, wanted, old);
   prepareChangedMetadata(definition, object, old);
@@ -70,7 +73,7 @@ async function attemptUpdate(
   countGeneration(definition, object, old);
   checkUpdated(definition, strategy, object, old, context);
   await api.admission.validate(attributes);
-  trackFields(api, context, definition, subresource, object, old);
+  if (!target.applied && subresource !== "binding") trackFields(api, context, definition, subresource, object, old);
   const value = encodeForStore(object);
   if (isFinished(strategy, object)) return remove(api, context, strategy, entry, object);
   if (sameContent(value, entry.value)) return { kind: "done", document: current };
@@ -139,23 +142,24 @@ async function write(
   encoded: Uint8Array,
 ): Promise<Outcome> {
   const { key } = entry;
-  const release = await strategy.allocate?.(object, documentOf(entry).object, context);
+  const allocation = strategy.allocate?.(object, documentOf(entry).object, context);
   if (context.dryRun) {
-    release?.();
+    allocation?.release();
     return { kind: "done", document: looseDocument(key, object, entry.modRevision) };
   }
   try {
     // Allocation may have filled fields in.
-    const value = release ? encodeForStore(object) : encoded;
+    const value = allocation ? encodeForStore(object) : encoded;
     const result = await api.store.commit(putOperation(definition, key, value, entry.modRevision));
     if (result.kind === "failed") {
-      release?.();
+      allocation?.release();
       return { kind: "lost", current: result.current };
     }
+    allocation?.settle();
     const stored = { key, value, createRevision: entry.createRevision, modRevision: result.revision };
     return { kind: "done", document: documentOf(stored) };
   } catch (error) {
-    release?.();
+    allocation?.release();
     throw error;
   }
 }

@@ -1,0 +1,82 @@
+import { parse as parseYaml, YAMLParseError } from "yaml";
+import { errorText, isGantryError } from "#base/errors.ts";
+import { parseJson } from "#formats/kube-json.ts";
+import type { Body } from "../registry/input.ts";
+import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
+import { header, type Request } from "./exchange.ts";
+
+/** k8s.io/apiserver MaxRequestBodyBytes. */
+export const MAX_BODY_BYTES = 3 * 2 ** 20;
+const MAX_YAML_ALIASES = 100;
+const BODY_TYPES = ["application/json", "application/yaml"];
+
+/** Reads the whole body. Throws 413 beyond 3 MiB, without reading on. */
+export async function readBody(request: Request): Promise<Buffer> {
+  const announced = Number(header(request, "content-length") ?? 0);
+  if (announced > MAX_BODY_BYTES) throw bodyTooLarge();
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    total += chunk.byteLength;
+    if (total > MAX_BODY_BYTES) throw bodyTooLarge();
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}
+
+function bodyTooLarge(): Error {
+  return tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);
+}
+
+/** The media type of the body, without parameters; JSON when there is none. */
+export function contentType(request: Request): string {
+  const type = (header(request, "content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return type === "" ? "application/json" : type;
+}
+
+/** An object out of a body of type JSON or YAML. Throws 415 for other types, 400 for what does not parse. */
+export async function readObjectBody(request: Request): Promise<Body> {
+  const type = contentType(request);
+  if (!BODY_TYPES.includes(type)) throw unsupportedMediaType([...BODY_TYPES], type);
+  return parseBody(type, await readBody(request));
+}
+
+/** Parses JSON, or YAML for a YAML type. */
+export function parseBody(type: string, bytes: Buffer): Body {
+  const text = bytes.toString();
+  if (!type.endsWith("yaml")) return json(text);
+  // Most "YAML" bodies are JSON.
+  if (/^\s*[{[]/.test(text)) {
+    const parsed = tryJson(text);
+    if (parsed) return parsed;
+  }
+  return yaml(text);
+}
+
+function json(text: string): Body {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!isGantryError(error, "invalid")) throw error;
+    throw badRequest(`couldn't get version/kind; json parse error: ${error.message}`);
+  }
+}
+
+function tryJson(text: string): Body | undefined {
+  try {
+    return parseJson(text);
+  } catch {
+    // Flow-style YAML looks like JSON: the YAML parser decides.
+    return undefined;
+  }
+}
+
+function yaml(text: string): Body {
+  try {
+    // Aliases are counted, so that a few bytes cannot stand for a billion; merge keys and dates are no JSON.
+    return { value: parseYaml(text, { schema: "core", maxAliasCount: MAX_YAML_ALIASES, version: "1.2" }) as unknown };
+  } catch (error) {
+    const message = error instanceof YAMLParseError ? (error.message.split("\n", 1)[0] ?? "") : errorText(error);
+    throw badRequest(`error converting YAML to JSON: yaml: ${message}`);
+  }
+}
