@@ -1,0 +1,118 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { GantryError } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
+import { systemRandom } from "#base/random.ts";
+import { clusterCertificates } from "#kube-api/certificates.ts";
+import { SYSTEM_USER, type User } from "#kube-api/context.ts";
+import { kubeconfigText } from "#kube-api/kubeconfig.ts";
+import { localClient } from "#kube-api/local-client.ts";
+import { createApiServer, type ApiServer } from "#kube-api/server.ts";
+import type { KubeClient } from "#kube-client/client.ts";
+import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { startControllers } from "#kube-control/controllers.ts";
+import { startScheduler } from "#kube-control/scheduler.ts";
+import { openSqliteStore } from "#store/sqlite.ts";
+
+export interface ControlPlaneOptions {
+  readonly dataDir: string;
+  readonly serviceCidr: string;
+  readonly nodePorts: { readonly low: number; readonly high: number };
+  readonly clusterDomain: string;
+  /** Names and addresses that the API server's certificate is good for, besides its own. */
+  readonly names: readonly string[];
+  readonly logger: Logger;
+}
+
+/** API server, scheduler and controllers of one cluster, on a store on disk. */
+export interface ControlPlane {
+  readonly server: ApiServer;
+  readonly client: KubeClient;
+  readonly informers: InformerFactory;
+  clientFor(user: User): KubeClient;
+  /** Serves on an address; 0: any free port. Throws `conflict` when the port is taken. */
+  listen(host: string, port: number): Promise<number>;
+  /** The administrator's kubeconfig for the server at this URL. */
+  kubeconfig(url: string): string;
+  /** Starts scheduler and controllers; resolves when they work. */
+  startControl(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { dataDir, logger, clusterDomain } = options;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const opening = openSqliteStore(join(dataDir, "state.db"), {
+    onError: (error) => logger.error({ error: String(error) }, "store failed"),
+  });
+  const certificates = clusterCertificates({ directory: join(dataDir, "pki"), names: options.names, clusterDomain });
+  const store = await opening;
+  const server = createApiServer({
+    store,
+    logger,
+    certificates,
+    serviceCidr: options.serviceCidr,
+    nodePorts: options.nodePorts,
+    clusterDomain,
+  });
+  await server.start();
+  const client: KubeClient = localClient(server, SYSTEM_USER);
+  const parts = {
+    client,
+    discovery: { resources: () => Promise.resolve(server.resources.all()) },
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  };
+  const informers = informerFactory(parts);
+  let control: { stop(): Promise<void> }[] = [];
+  return {
+    server,
+    client,
+    informers,
+    clientFor: (user) => localClient(server, user),
+    listen: (host, port) => listen(server, host, port),
+    kubeconfig: (url) =>
+      kubeconfigText({
+        server: url,
+        caCert: certificates.caCert,
+        credentials: certificates.client("kubernetes-admin", ["system:masters"]),
+      }),
+    async startControl() {
+      const scheduler = startScheduler({ ...parts, informers });
+      const controllers = startControllers({ ...parts, informers });
+      control = [controllers, scheduler];
+      await Promise.all([scheduler.started, controllers.started]);
+    },
+    async close() {
+      for (const part of control) await part.stop();
+      informers.stop();
+      await server.close();
+      await store.close();
+    },
+  };
+}
+
+async function listen(server: ApiServer, host: string, port: number): Promise<number> {
+  try {
+    return (await server.listen({ host, port })).port;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE")
+      throw new GantryError(
+        "conflict",
+        `port ${port} of ${host} is in use by another program: choose another with --api-port (0: any free one)`,
+        {},
+        error,
+      );
+    if (code === "EADDRNOTAVAIL")
+      throw new GantryError(
+        "invalid",
+        `${host} is not an address of this machine: choose another with --api-address`,
+        {},
+        error,
+      );
+    throw error;
+  }
+}
