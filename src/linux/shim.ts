@@ -18,7 +18,7 @@ export interface Shim {
   readonly events: Signal<ShimEvent>;
   /**
    * Starts a process under `id` ("init" for the container's first, an exec id for others). Resolves when the process has
-   * executed every step up to the first `pause` step, or the final `exec`. Throws `exec-failed` with {step, errno, text}.
+   * executed every step up to the first `pause` step, or the final `exec`. Throws `exec-failed` with details {step: its name, index, errno, code, text}.
    */
   spawn(id: string, plan: LaunchPlan, io: ProcessIo): Promise<ShimProcess>;
   /** Lets a process waiting in its plan's `pause` step go on; resolves after the exec has succeeded. */

@@ -44,7 +44,7 @@ export function readProcess(body: ByteReader): ShimProcess {
   return { id, pid, startTicks, state, ...(state === "exited" && { exit }) };
 }
 
-/** What a failed request throws: "exec-failed" with the step for a launch, otherwise by the error number. */
+/** What a failed request throws: for a launch "exec-failed" with the step's name and index, otherwise by the error number. */
 export function readFailure(body: ByteReader, plan: LaunchPlan | undefined): GantryError {
   const step = body.u32();
   const errno = body.i32();
@@ -52,7 +52,10 @@ export function readFailure(body: ByteReader, plan: LaunchPlan | undefined): Gan
   const details = { errno, code: errnoName(errno), text };
   if (plan) {
     const name = step === NO_STEP ? undefined : plan.steps[step]?.step;
-    return new GantryError("exec-failed", `${text}: ${errnoText(errno)}`, { ...details, ...(name && { step, name }) });
+    return new GantryError("exec-failed", `${text}: ${errnoText(errno)}`, {
+      ...details,
+      ...(name && { step: name, index: step }),
+    });
   }
   const code = details.code === "ESRCH" ? "not-found" : details.code === "EEXIST" ? "already-exists" : "internal";
   return new GantryError(code, `shim: ${text}: ${errnoText(errno)}`, details);
