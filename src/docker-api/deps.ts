@@ -1,5 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
+import type { ContainerFiles } from "#containers/container-files.ts";
 import type { Engine } from "#containers/engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import type { Networks } from "#network/networks.ts";
@@ -13,6 +14,8 @@ export interface DockerApiOptions {
   readonly networks: Networks;
   /** What the kernel can limit: linux/cgroup-capabilities.ts. */
   readonly limits: KernelLimits;
+  /** What it cannot, in Docker's words: `docker info` shows them. */
+  readonly limitWarnings: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   /** Gantry's own version. */
@@ -26,5 +29,6 @@ export interface DockerApiOptions {
 /** What handlers get. */
 export interface Deps extends DockerApiOptions {
   readonly host: Host;
+  readonly files: ContainerFiles;
   readonly journal: Journal;
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { createContainerFiles } from "#containers/container-files.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import type { Deps, DockerApiOptions } from "./deps.ts";
 import { createJournal } from "./events/journal.ts";
@@ -31,7 +32,8 @@ export interface DockerApi {
 export function createDockerApi(options: DockerApiOptions): DockerApi {
   const deps: Deps = {
     ...options,
-    host: readHost(options.limits),
+    host: readHost(options.limits, options.limitWarnings),
+    files: createContainerFiles(options.engine, options.images),
     journal: createJournal(options.engine, options.images, options.clock),
   };
   const edge: Edge = {

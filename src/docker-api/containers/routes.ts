@@ -1,5 +1,6 @@
 import type { Deps } from "../deps.ts";
 import { route, type Route } from "../http/call.ts";
+import { getArchiveHandler, putArchiveHandler, statArchiveHandler } from "./archive.ts";
 import { attachHandler, attachWebSocketHandler } from "./attach.ts";
 import { commitHandler } from "./commit.ts";
 import { createHandler } from "./create/create.ts";
@@ -45,6 +46,9 @@ export function containerRoutes(deps: Deps): Route[] {
     route("GET", "/containers/{name}/top", topHandler(deps)),
     route("GET", "/containers/{name}/changes", changesHandler(deps)),
     route("GET", "/containers/{name}/export", exportHandler(deps)),
+    route("HEAD", "/containers/{name}/archive", statArchiveHandler(deps)),
+    route("GET", "/containers/{name}/archive", getArchiveHandler(deps)),
+    route("PUT", "/containers/{name}/archive", putArchiveHandler(deps)),
     route("POST", "/commit", commitHandler(deps)),
     route("DELETE", "/containers/{name}", removeHandler(deps)),
   ];

@@ -21,22 +21,19 @@ export interface Host {
   readonly ipv4Forwarding: () => boolean;
 }
 
-/** What the kernel can limit, as the kernel room tells it. */
+/** What the kernel can limit, as the kernel room tells it (linux/cgroup-capabilities.ts). */
 export interface KernelLimits {
-  readonly capabilities: {
-    readonly version: "1" | "2";
-    readonly memoryLimit: boolean;
-    readonly swapLimit: boolean;
-    readonly memoryReservation: boolean;
-    readonly memorySwappiness: boolean;
-    readonly oomKillDisable: boolean;
-    readonly cpuShares: boolean;
-    readonly cpuQuota: boolean;
-    readonly cpuRealtime: boolean;
-    readonly cpuset: { readonly cpus: string; readonly mems: string } | undefined;
-    readonly pidsLimit: boolean;
-    readonly blockIoWeight: boolean;
-    readonly blockIoThrottle: boolean;
-  };
-  readonly warnings: readonly string[];
+  readonly version: "1" | "2";
+  readonly memoryLimit: boolean;
+  readonly swapLimit: boolean;
+  readonly memoryReservation: boolean;
+  readonly memorySwappiness: boolean;
+  readonly oomKillDisable: boolean;
+  readonly cpuShares: boolean;
+  readonly cpuQuota: boolean;
+  readonly cpuRealtime: boolean;
+  readonly cpuset: { readonly cpus: string; readonly mems: string } | undefined;
+  readonly pidsLimit: boolean;
+  readonly blockIoWeight: boolean;
+  readonly blockIoThrottle: boolean;
 }

@@ -9,7 +9,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly [machine: string, go: stri
 };
 
 /** Reads the machine's facts from /proc, /sys and /etc/os-release, beside what the kernel can limit. */
-export function readHost(kernel: KernelLimits): Host {
+export function readHost(kernel: KernelLimits, limitWarnings: readonly string[]): Host {
   const [machine, goArch, scmpArch] = ARCHITECTURES[arch()] ?? [arch(), arch(), ""];
   const os = parseOsRelease(readText("/etc/os-release") ?? readText("/usr/lib/os-release") ?? "");
   return {
@@ -21,9 +21,9 @@ export function readHost(kernel: KernelLimits): Host {
     goArch,
     scmpArch,
     memoryBytes: totalmem(),
-    cgroupVersion: kernel.capabilities.version,
+    cgroupVersion: kernel.version,
     limits: limitSupport(kernel),
-    limitWarnings: kernel.warnings,
+    limitWarnings,
     appArmor: readText("/sys/module/apparmor/parameters/enabled")?.startsWith("Y") ?? false,
     ipv4Forwarding: () => readText("/proc/sys/net/ipv4/ip_forward")?.trim() === "1",
   };
@@ -37,7 +37,7 @@ export function parseOsRelease(text: string): Record<string, string> {
   );
 }
 
-function limitSupport({ capabilities: kernel }: KernelLimits): LimitSupport {
+function limitSupport(kernel: KernelLimits): LimitSupport {
   return {
     memory: kernel.memoryLimit,
     swap: kernel.swapLimit,
