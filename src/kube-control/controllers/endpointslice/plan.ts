@@ -11,7 +11,6 @@ export const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
 export const MANAGER = "endpointslice-controller.k8s.io";
 /** Endpoints in one slice at most (--max-endpoints-per-slice). */
 const MAX_ENDPOINTS = 100;
-/** An annotation that only says when: it does not make two slices differ. */
 const NOT_COPIED_LABELS = [SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL];
 
 export interface SlicePlan {
@@ -44,11 +43,26 @@ export function planSlices(
         update.push({ ...slice, metadata: { ...slice.metadata, labels }, endpoints });
       }
     }
-    for (const endpoints of spare) create.push(newSlice(service, group.addressType, group.ports, endpoints));
+    for (const endpoints of spare) {
+      const empty = takeEmpty(left, group);
+      if (empty) update.push({ ...empty, metadata: { ...empty.metadata, labels }, ports: [...group.ports], endpoints });
+      else create.push(newSlice(service, group.addressType, group.ports, endpoints));
+    }
   }
   remove.push(...left);
   keepOneOfEach(service, desired, { create, update, remove }, labels);
   return { create, update, delete: remove };
+}
+
+/** The slice that said that there was nothing can say something now. */
+function takeEmpty(left: Set<EndpointSlice>, group: PortGroup): EndpointSlice | undefined {
+  for (const slice of left) {
+    if (slice.addressType !== group.addressType || slice.endpoints?.length || slice.metadata.deletionTimestamp)
+      continue;
+    left.delete(slice);
+    return slice;
+  }
+  return undefined;
 }
 
 /** A service without endpoints still has a slice of each family, which says so. */

@@ -36,7 +36,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
   pods.addIndex(BY_NODE, indexByNode);
   const health = nodeHealth(context.clock, (name) => made.queueAdd(name));
   const parts: Parts = { context, nodes, pods, health, events: context.events(NAME), lastEviction: new Map() };
-  const made = { queueAdd: (_: string): void => undefined };
+  const made: { queueAdd: (key: string) => void } = { queueAdd: () => undefined };
   const inner = controller(context, {
     name: NAME,
     reconcile: (key) => reconcile(parts, key),

@@ -18,8 +18,8 @@ interface Parts {
   readonly pods: Informer<Pod>;
   readonly nodes: Informer<Node>;
   readonly events: EventRecorder;
-  /** Keys of pods that will have to leave. */
-  readonly marked: Set<string>;
+  /** Keys of pods that will have to leave, and since when that is known. */
+  readonly marked: Map<string, number>;
 }
 
 /** Deletes pods that do not tolerate a NoExecute taint of their node, when their time is up. */
@@ -27,7 +27,7 @@ export function taintEvictionController(context: ControllerContext): Controller 
   const pods = informerOf(context, RESOURCES.pods);
   const nodes = informerOf(context, RESOURCES.nodes);
   pods.addIndex(BY_NODE, indexByNode);
-  const parts: Parts = { context, pods, nodes, events: context.events(NAME), marked: new Set() };
+  const parts: Parts = { context, pods, nodes, events: context.events(NAME), marked: new Map() };
   return controller(context, {
     name: NAME,
     workers: 8,
@@ -59,14 +59,16 @@ async function reconcile({ context, pods, nodes, events, marked }: Parts, key: s
     marked.delete(key);
     return undefined;
   }
-  const at = departure(pod, node);
+  const now = context.clock.now();
+  const seen = marked.get(key) ?? now;
+  const at = departure(pod, node, seen);
   if (at === "never") {
     if (marked.delete(key)) events.record(pod, "Normal", "TaintManagerEviction", `Cancelling deletion of Pod ${key}`);
     return undefined;
   }
-  const wait = at - context.clock.now();
+  const wait = at - now;
   if (wait > 0) {
-    marked.add(key);
+    marked.set(key, seen);
     return { requeueAfterMs: wait };
   }
   marked.delete(key);

@@ -7,15 +7,15 @@ export type Departure = number | "never";
 
 /**
  * When the NoExecute taints of its node make a pod leave (pkg/controller/tainteviction): at once when one is not tolerated; otherwise when the
- * shortest of the tolerations that have a time runs out, counted from the taint's being added.
+ * shortest of the tolerations that have a time runs out, counted from the taint's being added, or, when it does not say, from `seenMs`.
  */
-export function departure(pod: Pod, node: Node): Departure {
+export function departure(pod: Pod, node: Node, seenMs: number): Departure {
   const taints = (node.spec?.taints ?? []).filter(({ effect }) => effect === "NoExecute");
   let earliest: Departure = "never";
   for (const taint of taints) {
     const seconds = toleratedSeconds(pod, taint);
     if (seconds === "never") continue;
-    const at = seconds <= 0 ? 0 : (parseKubeTime(taint.timeAdded) ?? 0) + seconds * 1000;
+    const at = seconds <= 0 ? 0 : (parseKubeTime(taint.timeAdded) ?? seenMs) + seconds * 1000;
     if (earliest === "never" || at < earliest) earliest = at;
   }
   return earliest;
