@@ -1,10 +1,10 @@
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { GantryError } from "#base/errors.ts";
 import { socketPathsFit } from "#base/places.ts";
 import type { UpOptions } from "#cli/ports.ts";
 
 /** What a host must bring. Everything missing is named at once, each with the way out. */
-export function preflight(options: UpOptions, shimBinary: string): void {
+export function preflight(options: UpOptions): void {
   if (process.platform !== "linux")
     throw new GantryError("unsupported", `Gantry runs on Linux; this is ${process.platform}`);
   if (process.getuid?.() !== 0)
@@ -14,7 +14,7 @@ export function preflight(options: UpOptions, shimBinary: string): void {
       "invalid",
       `the root ${options.root} is too long for a Unix socket's path (107 bytes): choose a shorter --root`,
     );
-  const missing = [...missingKernelFeatures(readText("/proc/filesystems"), existsSync), ...missingShim(shimBinary)];
+  const missing = missingKernelFeatures(readText("/proc/filesystems"), existsSync);
   if (missing.length > 0)
     throw new GantryError(
       "unavailable",
@@ -46,15 +46,6 @@ export function missingKernelFeatures(filesystems: string, exists: (path: string
     if (!exists(`/proc/self/ns/${file}`)) missing.push(`${file} namespaces: build the kernel with ${option}`);
   }
   return missing;
-}
-
-function missingShim(binary: string): string[] {
-  try {
-    accessSync(binary, constants.X_OK);
-    return [];
-  } catch {
-    return [`the container shim ${binary}: build it with 'sh native/shim/build.sh' (needs a C compiler)`];
-  }
 }
 
 function readText(path: string): string {

@@ -1,6 +1,8 @@
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { errorText, isGantryError } from "#base/errors.ts";
 import { parseJson } from "#formats/kube-json.ts";
+import { readProto } from "#formats/kube-proto.ts";
+import type { GroupVersionKind } from "#formats/kube-schema.ts";
 import type { Body } from "../registry/input.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 import { header, type Request } from "./exchange.ts";
@@ -8,7 +10,8 @@ import { header, type Request } from "./exchange.ts";
 /** k8s.io/apiserver MaxRequestBodyBytes. */
 export const MAX_BODY_BYTES = 3 * 2 ** 20;
 const MAX_YAML_ALIASES = 100;
-const BODY_TYPES = ["application/json", "application/yaml"];
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
+const BODY_TYPES = ["application/json", "application/yaml", PROTOBUF];
 
 /** Reads the whole body. Throws 413 beyond 3 MiB, without reading on. */
 export async function readBody(request: Request): Promise<Buffer> {
@@ -34,11 +37,26 @@ export function contentType(request: Request): string {
   return type === "" ? "application/json" : type;
 }
 
-/** An object out of a body of type JSON or YAML. Throws 415 for other types, 400 for what does not parse. */
-export async function readObjectBody(request: Request): Promise<Body> {
+/** An object out of a body, of kind `fallback` if it names none. Throws 415 for types not listed, 400 for what does not parse. */
+export async function readObjectBody(request: Request, fallback: GroupVersionKind): Promise<Body> {
+  const type = objectType(request);
+  return parseObject(type, await readBody(request), fallback);
+}
+
+/** As readObjectBody; undefined when there is no body. */
+export async function readOptionalBody(request: Request, fallback: GroupVersionKind): Promise<Body | undefined> {
+  const bytes = await readBody(request);
+  return bytes.byteLength === 0 ? undefined : parseObject(objectType(request), bytes, fallback);
+}
+
+function objectType(request: Request): string {
   const type = contentType(request);
   if (!BODY_TYPES.includes(type)) throw unsupportedMediaType([...BODY_TYPES], type);
-  return parseBody(type, await readBody(request));
+  return type;
+}
+
+function parseObject(type: string, bytes: Buffer, fallback: GroupVersionKind): Body {
+  return type === PROTOBUF ? { value: readProto(bytes, fallback).value } : parseBody(type, bytes);
 }
 
 /** Parses JSON, or YAML for a YAML type. */

@@ -11,7 +11,7 @@ import type { Metrics } from "./metrics.ts";
 import { parseAccept } from "./negotiation.ts";
 import type { OpenApi } from "./openapi.ts";
 import { replyValue, type Reply } from "./respond.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 export interface OtherServer {
   readonly authorizer: Authorizer;

@@ -1,4 +1,5 @@
 // Requests for resources: which verb, and the answer in the form asked for.
+import type { GroupVersionKind } from "#formats/kube-schema.ts";
 import type { Api } from "../api.ts";
 import { requireAccess, type Authorizer } from "../auth/authorizer.ts";
 import type { RequestContext, User } from "../context.ts";
@@ -7,7 +8,7 @@ import { fromStored } from "../registry/write.ts";
 import type { Answer, ObjectRef, Service } from "../service.ts";
 import { badRequest, methodNotSupported, unknownPath, unsupportedMediaType } from "../status.ts";
 import type { DocumentList } from "../verbs/list.ts";
-import { contentType, parseBody, readBody, readObjectBody } from "./body.ts";
+import { contentType, parseBody, readBody, readObjectBody, readOptionalBody } from "./body.ts";
 import { header } from "./exchange.ts";
 import type { RequestPath } from "./path.ts";
 import { listMetadata, listParts, objectBytes } from "./present.ts";
@@ -118,14 +119,14 @@ async function serveCreate({ api, service }: ResourceServer, request: ResourceRe
   const { definition, namespace, name, subresource } = ref;
   if (subresource === "" && name !== "") throw methodNotSupported(definition, "create");
   if (definition.namespaced && namespace === "") throw methodNotSupported(definition, "create");
-  const body = await readObjectBody(request.reply.request);
+  const body = await readObjectBody(request.reply.request, bodyKind(ref));
   const answer = await service.create(contextOf(request), ref, body, fieldValidation(request.query));
   await replyAnswer(api, request, ref, 201, answer);
 }
 
 async function serveUpdate({ api, service }: ResourceServer, request: ResourceRequest, ref: ObjectRef): Promise<void> {
   if (ref.name === "") throw methodNotSupported(ref.definition, "update");
-  const body = await readObjectBody(request.reply.request);
+  const body = await readObjectBody(request.reply.request, bodyKind(ref));
   const answer = await service.update(contextOf(request), ref, body, fieldValidation(request.query));
   await replyAnswer(api, request, ref, wasCreated(answer) ? 201 : 200, answer);
 }
@@ -142,6 +143,15 @@ async function servePatch({ api, service }: ResourceServer, request: ResourceReq
   const answer = await service.patch(contextOf(request), ref, { type, body, force }, fieldValidation(request.query));
   await replyAnswer(api, request, ref, wasCreated(answer) ? 201 : 200, answer);
 }
+
+/** The kind of a body that does not say it itself. */
+function bodyKind({ definition, subresource }: ObjectRef): GroupVersionKind {
+  const sub = subresource === "" ? undefined : definition.subresources.get(subresource);
+  const { group, version, kind } = definition;
+  return sub ? { group: sub.group ?? group, version: sub.version ?? version, kind: sub.kind } : { group, version, kind };
+}
+
+const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions" };
 
 function wasCreated(answer: Answer): boolean {
   return "document" in answer && answer.created === true;
@@ -180,8 +190,7 @@ async function serveDeleteCollection({ api, service }: ResourceServer, request: 
 }
 
 async function optionalBody({ reply }: ResourceRequest): Promise<unknown> {
-  const bytes = await readBody(reply.request);
-  return bytes.byteLength === 0 ? undefined : parseBody(contentType(reply.request), bytes).value;
+  return (await readOptionalBody(reply.request, DELETE_OPTIONS))?.value;
 }
 
 async function replyAnswer(api: Api, { reply, query }: ResourceRequest, { definition, subresource }: ObjectRef, status: number, answer: Answer): Promise<void> {

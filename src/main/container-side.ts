@@ -1,0 +1,59 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { Places } from "#base/places.ts";
+import { systemRandom } from "#base/random.ts";
+import type { Engine } from "#containers/engine.ts";
+import { openEngine } from "#containers/open-engine.ts";
+import type { ImageStore } from "#images/image-store.ts";
+import { openImages } from "#images/open-images.ts";
+import type { Networks } from "#network/networks.ts";
+import { openNetworks } from "#network/open-networks.ts";
+
+/** What runs containers on this machine: shared by the Docker API and the node's kubelet. */
+export interface ContainerSide {
+  readonly images: ImageStore;
+  readonly networks: Networks;
+  readonly engine: Engine;
+  close(): Promise<void>;
+}
+
+/** Opens images, networks and the engine; containers that run are taken up again. */
+export async function openContainerSide(
+  places: Places,
+  options: { bip: string; bridgeName: string; logger: Logger; dns?: readonly string[] | undefined },
+): Promise<ContainerSide> {
+  const { logger } = options;
+  for (const directory of [places.dataDir, places.runDir]) mkdirSync(directory, { recursive: true, mode: 0o710 });
+  const { dns } = options;
+  const [images, networks] = await Promise.all([
+    openImages({ dataDir: places.dataDir, logger }),
+    openNetworks({
+      stateDir: join(places.dataDir, "network"),
+      instance: places.instance,
+      defaultBridge: { name: options.bridgeName, address: options.bip },
+      logger,
+      ...(dns ? { hostServers: () => dns } : {}),
+    }),
+  ]);
+  const engine = await openEngine({
+    dataDir: places.dataDir,
+    runDir: places.runDir,
+    images,
+    networks,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  return {
+    images,
+    networks,
+    engine,
+    async close() {
+      await engine.close();
+      await networks.close();
+      await images.close();
+    },
+  };
+}

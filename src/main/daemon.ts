@@ -1,0 +1,179 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import { errorText, GantryError } from "#base/errors.ts";
+import { uuid } from "#base/ids.ts";
+import type { Logger } from "#base/logger.ts";
+import { readStatus } from "#cli/control-client.ts";
+import type { GantryStatus, RunningGantry, UpOptions } from "#cli/ports.ts";
+import { createDockerApi, type DockerApi } from "#docker-api/docker-api.ts";
+import { capabilityWarnings, cgroupCapabilities } from "#linux/cgroup-capabilities.ts";
+import { startCluster, type ClusterSide } from "./cluster-side.ts";
+import { openContainerSide, type ContainerSide } from "./container-side.ts";
+import { listenControl, type ControlServer } from "./control-server.ts";
+import { offerDefaultSocket, withdrawDefaultSocket } from "./default-socket.ts";
+import { createLogger } from "./logger.ts";
+import { preflight } from "./preflight.ts";
+import { chooseRanges } from "./ranges.ts";
+import { gantryVersion } from "./version.ts";
+
+/** Starts a whole Gantry from its parts. Resolves when both APIs answer and the node is Ready; what was started is ended again when a part fails. */
+export async function startDaemon(options: UpOptions): Promise<RunningGantry> {
+  const { places } = options;
+  preflight(options);
+  const running = await readStatus(places);
+  if (running)
+    throw new GantryError(
+      "conflict",
+      `Gantry already runs here (pid ${running.pid}): stop it with 'gantry down', or give another --root`,
+    );
+  const logger = createLogger(options.logLevel);
+  guardProcess(logger);
+  const started: Closer[] = [];
+  try {
+    return await start(options, logger, started);
+  } catch (error) {
+    await closeAll(started, logger);
+    throw error;
+  }
+}
+
+interface Closer {
+  close(): Promise<void> | void;
+}
+
+async function start(options: UpOptions, logger: Logger, started: Closer[]): Promise<RunningGantry> {
+  const { places } = options;
+  const ranges = chooseRanges(options);
+  const containers = await openContainerSide(places, {
+    bip: ranges.bip,
+    bridgeName: bridgeName(places.instance, "0"),
+    logger,
+    dns: options.dns,
+  });
+  started.push(containers);
+  const docker = options.docker ? await serveDocker(options, containers, logger) : undefined;
+  if (docker) started.push(docker.api);
+  const cluster = options.kubernetes
+    ? await startCluster({ options, ranges, containers, bridgeName: bridgeName(places.instance, "1"), logger })
+    : undefined;
+  if (cluster) started.push(cluster);
+  const stopped = Promise.withResolvers<void>();
+  const stop = stopper(places.dockerSocket, containers, cluster, started, logger, stopped.resolve);
+  const base = baseStatus(docker, cluster, places.dockerSocket);
+  const status = (): GantryStatus => ({
+    ...base,
+    containersRunning: countRunning(containers),
+    residentBytes: process.memoryUsage.rss(),
+  });
+  const control: ControlServer = await listenControl(places.controlSocket, {
+    status,
+    stop: (containersToo) => stop({ containers: containersToo }),
+  });
+  started.push(control);
+  return { status: status(), stop, stopped: stopped.promise };
+}
+
+/** Bridges are named gantry0 (Docker's default) and gantry1 (pods); another root's carry its tag. */
+function bridgeName(instance: string, number: string): string {
+  return instance === "" ? `gantry${number}` : `g${number}-${instance}`;
+}
+
+interface Docker {
+  readonly api: DockerApi;
+  readonly defaultSocket: string | undefined;
+}
+
+async function serveDocker(
+  { places }: UpOptions,
+  { engine, images, networks }: ContainerSide,
+  logger: Logger,
+): Promise<Docker> {
+  const capabilities = cgroupCapabilities();
+  const api = createDockerApi({
+    engine,
+    images,
+    networks,
+    limits: { capabilities, warnings: capabilityWarnings(capabilities) },
+    limitWarnings: capabilityWarnings(cgroupCapabilities()),
+    clock: systemClock,
+    logger: logger.child({ component: "docker-api" }),
+    version: gantryVersion(),
+    dataRoot: places.dataDir,
+    daemonId: daemonId(places.dataDir),
+  });
+  await api.listen(places.dockerSocket);
+  // Only the machine's own Gantry takes the default place; another root is asked for by name.
+  return { api, defaultSocket: places.instance === "" ? await offerDefaultSocket(places.dockerSocket) : undefined };
+}
+
+/** An id of this installation, made once. */
+function daemonId(dataDir: string): string {
+  const path = join(dataDir, "id");
+  if (existsSync(path)) return readFileSync(path, "utf8").trim();
+  mkdirSync(dataDir, { recursive: true, mode: 0o710 });
+  const id = uuid();
+  writeFileSync(path, `${id}\n`, { mode: 0o600 });
+  return id;
+}
+
+function baseStatus(
+  docker: Docker | undefined,
+  cluster: ClusterSide | undefined,
+  dockerSocket: string,
+): Omit<GantryStatus, "containersRunning" | "residentBytes"> {
+  return {
+    pid: process.pid,
+    version: gantryVersion(),
+    startedAt: Date.now(),
+    startupMs: Math.round(process.uptime() * 1000),
+    ...(docker ? { dockerSocket } : {}),
+    ...(docker?.defaultSocket === undefined ? {} : { defaultDockerSocket: docker.defaultSocket }),
+    ...(cluster ? { apiServer: cluster.url, kubeconfig: cluster.kubeconfig, nodeName: cluster.nodeName } : {}),
+    ...(cluster?.context === undefined ? {} : { context: cluster.context }),
+  };
+}
+
+function countRunning({ engine }: ContainerSide): number {
+  return engine.list().filter(({ state }) => state.status === "running" || state.status === "paused").length;
+}
+
+function stopper(
+  dockerSocket: string,
+  containers: ContainerSide,
+  cluster: ClusterSide | undefined,
+  started: Closer[],
+  logger: Logger,
+  stopped: () => void,
+): RunningGantry["stop"] {
+  let stopping: Promise<void> | undefined;
+  const stop = async (withContainers: boolean): Promise<void> => {
+    withdrawDefaultSocket(dockerSocket);
+    // The kubelet first: it must not start again what is being stopped.
+    cluster?.closeNode();
+    if (withContainers) await containers.engine.stopAll();
+    await closeAll(started, logger);
+    stopped();
+  };
+  return ({ containers: withContainers }) => (stopping ??= stop(withContainers));
+}
+
+/** Last started, first closed. One that fails does not keep the others. */
+async function closeAll(started: Closer[], logger: Logger): Promise<void> {
+  for (const part of started.toReversed()) {
+    try {
+      await part.close();
+    } catch (error) {
+      logger.error({ error: errorText(error) }, "not closed cleanly");
+    }
+  }
+  started.length = 0;
+}
+
+/** A fault in one request or controller is written down and does not end the daemon; containers do not depend on it either way. */
+function guardProcess(logger: Logger): void {
+  const report = (kind: string) => (error: unknown) =>
+    logger.error({ error: error instanceof Error ? error.stack : String(error) }, kind);
+  process.on("uncaughtException", report("uncaught exception"));
+  process.on("unhandledRejection", report("unhandled rejection"));
+}

@@ -1,0 +1,100 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import { systemRandom } from "#base/random.ts";
+import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
+import { eventRecorder } from "#kube-client/events.ts";
+import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
+import { VERSION } from "#kube-api/version.ts";
+import { ensurePodNetwork } from "#network/pod-network.ts";
+import type { ContainerSide } from "./container-side.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { hostPort } from "./host-port.ts";
+import { gantryVersion } from "./version.ts";
+
+export interface NodeSideOptions {
+  readonly name: string;
+  readonly ip: string;
+  readonly dataDir: string;
+  readonly podCidr: string;
+  readonly clusterCidrs: readonly string[];
+  readonly serviceCidr: string;
+  readonly instance: string;
+  /** Name servers that the cluster's own forwards to; the host's by default. */
+  readonly dns?: readonly string[];
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  readonly bridgeName: string;
+  readonly manifestFolder?: string | undefined;
+  readonly logger: Logger;
+}
+
+/** This machine's node: kubelet, service proxy and name server. */
+export interface NodeSide {
+  readonly kubelet: Kubelet;
+  close(): void;
+}
+
+/** The most pods of one node: the kubelet's default. */
+const MOST_PODS = 110;
+const KUBELET_PORT = 10250;
+
+/** Makes the pods' network: before the API server listens on its gateway. */
+export async function openPodNetwork(
+  { networks }: ContainerSide,
+  { podCidr, clusterCidrs, bridgeName }: NodeSideOptions,
+): Promise<string> {
+  return (await ensurePodNetwork(networks, { podCidr, clusterCidrs, bridgeName })).id;
+}
+
+/** Starts the node; resolves when it is Ready. */
+export async function startNode(
+  containers: ContainerSide,
+  control: ControlPlane,
+  podNetwork: string,
+  options: NodeSideOptions,
+): Promise<NodeSide> {
+  const kubelet = await kubeletOf(containers, control, podNetwork, options);
+  return { kubelet, close: () => kubelet.close() };
+}
+
+async function kubeletOf(
+  containers: ContainerSide,
+  control: ControlPlane,
+  podNetwork: string,
+  options: NodeSideOptions,
+): Promise<Kubelet> {
+  const { name, dataDir, logger } = options;
+  if (options.manifestFolder !== undefined) mkdirSync(options.manifestFolder, { recursive: true, mode: 0o700 });
+  const client = control.clientFor({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] });
+  return startKubelet({
+    config: {
+      name,
+      ip: options.ip,
+      labels: {},
+      taints: [],
+      dataDir: join(dataDir, "kubelet"),
+      clusterDns: options.clusterDns,
+      clusterDomain: options.clusterDomain,
+      hostResolvConf: existsSync("/etc/resolv.conf") ? readFileSync("/etc/resolv.conf", "utf8") : "",
+      podCidr: options.podCidr,
+      podNetwork,
+      ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
+      maxPods: MOST_PODS,
+      kubeletPort: KUBELET_PORT,
+      gantryVersion: gantryVersion(),
+      kubernetesVersion: VERSION.gitVersion,
+    },
+    client,
+    informers: control.informers,
+    events: eventRecorder({ client, clock: systemClock, logger, component: "kubelet", host: name }),
+    engine: containers.engine,
+    images: containers.images,
+    host: hostPort(dataDir),
+    clock: systemClock,
+    random: systemRandom,
+    logger: logger.child({ component: "kubelet" }),
+    allCapabilities: ALL_CAPABILITIES,
+  });
+}
