@@ -14,25 +14,34 @@ export interface ContentStore {
   read(digest: Digest, range?: { readonly start?: number; readonly end?: number }): Readable;
   /** A whole document of at most `maxBytes`. Throws `not-found`, `too-large`. */
   bytes(digest: Digest, maxBytes: number): Promise<Buffer>;
-  /** Stores a document; returns when it is durable. */
-  put(data: Uint8Array): Promise<Digest>;
-  /** A new blob that comes in pieces. */
-  writer(): Promise<BlobWriter>;
-  /** Takes over a finished file of the store's own ingest directory, whose bytes have this digest. */
-  adopt(file: string, digest: Digest): Promise<void>;
-  /** A file name in the ingest directory, for adopt; what is left there is removed at the next start. */
+  /** Blobs come in by a lease, which keeps them until something else does. */
+  lease(): ContentLease;
+  /** A file name in the ingest directory, for `adopt`; what is left there is removed at the next start. */
   temporary(): string;
-  /** Keeps blobs from being collected until the result is called: for what is not referenced yet. */
-  pin(digests: Iterable<Digest>): () => void;
+  /** The directory of those files. */
+  readonly ingestFolder: string;
   /**
    * Keeps blobs for an owner ("registry/team/app"), over restarts, in place of what it held before; an empty set lets go.
    * Returns when it is durable.
    */
   hold(owner: string, digests: Iterable<Digest>): Promise<void>;
   holders(): ReadonlyMap<string, ReadonlySet<Digest>>;
-  /** Removes blobs that nothing holds, pins or references; returns the bytes freed. */
+  /** Removes blobs that nothing holds, leases or references; returns the bytes freed. */
   collect(): Promise<number>;
   readonly totalBytes: number;
+}
+
+/** Everything that comes in by a lease, or is kept by it, stays until the lease is released. */
+export interface ContentLease {
+  /** Stores a document; returns when it is durable. */
+  put(data: Uint8Array): Promise<Digest>;
+  /** A new blob that comes in pieces. */
+  writer(): Promise<BlobWriter>;
+  /** Takes over a finished file of the ingest directory, whose bytes have this digest. */
+  adopt(file: string, digest: Digest): Promise<void>;
+  /** True when the blob is here, and stays. */
+  keep(digest: Digest): boolean;
+  release(): void;
 }
 
 /** One blob on its way in. */

@@ -6,21 +6,31 @@ import { openFolder, openSubfolder } from "./root-tree.ts";
 /**
  * Empties a directory of the host. Nothing is followed, no path grows and two handles are held at a time, however deep a
  * container has nested its directories: a directory that is not empty moves up into `folder` and waits for its turn.
+ * With a `budget` it stops after that many files; false when something is left.
  */
-export function emptyFolder(folder: string): void {
+export function emptyFolder(folder: string, budget = Number.POSITIVE_INFINITY): boolean {
   const handle = openFolder(folder);
+  const work = { moved: 0, budget };
   try {
-    let moved = 0;
     for (let left = true; left;) {
       left = false;
       for (const name of names(handle)) {
         left = true;
-        if (!removeFile(handle, name)) moved = flatten(handle, name, moved);
+        if (--work.budget < 0) return false;
+        if (!removeFile(handle, name)) flatten(handle, name, work);
       }
     }
+    return true;
   } finally {
     closeSync(handle);
   }
+}
+
+interface Work {
+  /** Directories moved up so far: their names. */
+  moved: number;
+  /** Files that may still be looked at. */
+  budget: number;
 }
 
 /** Names in a directory, read piece by piece. */
@@ -42,7 +52,7 @@ function removeFile(handle: number, name: string): boolean {
     return true;
   } catch (error) {
     if (isSyscallError(error, "ENOENT")) return true;
-    if (!isSyscallError(error, "EISDIR", "EPERM")) throw error;
+    if (!isSyscallError(error, "EISDIR")) throw error;
   }
   try {
     unlinkat(handle, systemName(name), AT_REMOVEDIR);
@@ -54,26 +64,26 @@ function removeFile(handle: number, name: string): boolean {
   }
 }
 
-/** Removes the files of a directory and moves its directories one up; returns the count of those moved so far. */
-function flatten(top: number, name: string, moved: number): number {
+/** Removes the files of a directory and moves its directories one up. */
+function flatten(top: number, name: string, work: Work): void {
   const handle = openSubfolder(top, name);
-  if (handle === undefined) return moved;
+  if (handle === undefined) return;
   try {
     for (const child of names(handle)) {
-      if (!removeFile(handle, child)) moved = moveUp(handle, child, top, moved);
+      if (--work.budget < 0) return;
+      if (!removeFile(handle, child)) moveUp(handle, child, top, work);
     }
   } finally {
     closeSync(handle);
   }
   removeFile(top, name);
-  return moved;
 }
 
-function moveUp(handle: number, name: string, top: number, moved: number): number {
-  for (let number = moved; ; number++) {
+function moveUp(handle: number, name: string, top: number, work: Work): void {
+  for (;;) {
     try {
-      renameat2(handle, systemName(name), top, `.gone-${number}`, RENAME_NOREPLACE);
-      return number + 1;
+      renameat2(handle, systemName(name), top, `.gone-${work.moved++}`, RENAME_NOREPLACE);
+      return;
     } catch (error) {
       if (!isSyscallError(error, "EEXIST")) throw error;
     }

@@ -95,8 +95,9 @@ export function layerUnpacker(target: UnpackTarget, limits = UNPACK_LIMITS): Lay
       if (file) writeAll(file, chunk, offset);
     },
     end() {
-      if (file) closeFile(file);
+      const done = file;
       file = undefined;
+      if (done) closeFile(done);
     },
     finish() {
       setTimes(state);
@@ -245,11 +246,14 @@ function writeAll(file: OpenFile, chunk: Buffer, offset: number): void {
 }
 
 function closeFile({ fd, parent, name, entry, written }: OpenFile): void {
-  if (written < entry.size) ftruncateSync(fd, entry.size);
-  fchownSync(fd, entry.uid, entry.gid);
-  // After the owner: a change of owner takes setuid and file capabilities away.
-  fchmodSync(fd, entry.mode);
-  closeSync(fd);
+  try {
+    if (written < entry.size) ftruncateSync(fd, entry.size);
+    fchownSync(fd, entry.uid, entry.gid);
+    // After the owner: a change of owner takes setuid and file capabilities away.
+    fchmodSync(fd, entry.mode);
+  } finally {
+    closeSync(fd);
+  }
   setAttributes(parent, name, entry);
   setTime(parent, name, entry.modifiedNanos);
 }

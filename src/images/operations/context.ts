@@ -1,0 +1,33 @@
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/logger.ts";
+import type { KeyedSerial } from "#base/serial.ts";
+import type { Signal } from "#base/signal.ts";
+import type { Platform } from "#formats/image-config.ts";
+import type { ContentStore } from "../content-store.ts";
+import type { ImageEvent, ImageUser } from "../image-store.ts";
+import type { LayerStore } from "../layers/layer-store.ts";
+import type { Snapshots } from "../layers/snapshots.ts";
+import type { ImageRecords } from "../records/image-records.ts";
+import type { WorkerPool } from "../worker/pool.ts";
+
+/** What the operations on images share. */
+export interface Context {
+  readonly content: ContentStore;
+  readonly layers: LayerStore;
+  readonly snapshots: Snapshots;
+  readonly records: ImageRecords;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Signal<ImageEvent>;
+  readonly users: (imageId: string) => readonly ImageUser[];
+  /** Operations on one chain of layers take turns, so that they do not do the same work twice. */
+  readonly chains: KeyedSerial;
+  readonly host: Platform;
+}
+
+/** Tells what happened to an image; `name` as Docker has it: a familiar reference, or the id. */
+export function tell(context: Context, action: ImageEvent["action"], id: string, name: string): void {
+  const labels = context.records.image(id)?.config.config?.Labels ?? {};
+  context.events.emit({ action, id, name, labels: { ...labels } });
+}
