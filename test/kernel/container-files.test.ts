@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { extract, pack, type Header } from "tar-stream";
+import { extract, pack } from "tar-stream";
 import { snapshotFiles, type RootFiles } from "#containers/container-files.ts";
 import type { Snapshot } from "#images/image-store.ts";
 
@@ -44,7 +44,7 @@ function snapshotOf(root: string): Snapshot {
   return { id: "x", driver: "overlay2", imageId: undefined, mount, upperDir: mount.upper };
 }
 
-function archiveOf(...entries: (Header & { text?: string })[]): Readable {
+function archiveOf(...entries: (Parameters<ReturnType<typeof pack>["entry"]>[0] & { text?: string })[]): Readable {
   const archive = pack();
   for (const { text, ...header } of entries) archive.entry(header, text ?? "");
   archive.finalize();
