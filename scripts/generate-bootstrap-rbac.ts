@@ -28,7 +28,11 @@ interface Facts {
 const READ = ["get", "list", "watch"];
 const LABELS = { "kubernetes.io/bootstrapping": "rbac-defaults" };
 const EVENTS: Rule = { verbs: ["create", "patch", "update"], apiGroups: ["", "events.k8s.io"], resources: ["events"] };
-const rule = (apiGroup: string, resources: string[], verbs: string[]): Rule => ({ verbs, apiGroups: [apiGroup], resources });
+const rule = (apiGroup: string, resources: string[], verbs: string[]): Rule => ({
+  verbs,
+  apiGroups: [apiGroup],
+  resources,
+});
 
 /** What releases after 1.20 added to roles that were there already. */
 const ADDED_RULES: Readonly<Record<string, Rule[]>> = {
@@ -48,12 +52,19 @@ const ADDED_RULES: Readonly<Record<string, Rule[]>> = {
     rule("", ["pods/ephemeralcontainers", "pods/resize"], ["get"]),
     rule("node.k8s.io", ["runtimeclasses"], READ),
     rule("resource.k8s.io", ["resourceclaims"], ["get"]),
-    rule("resource.k8s.io", ["resourceslices"], ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
+    rule(
+      "resource.k8s.io",
+      ["resourceslices"],
+      ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    ),
     rule("storage.k8s.io", ["csidrivers"], READ),
     rule("discovery.k8s.io", ["endpointslices"], READ),
     EVENTS,
   ],
-  "system:node-proxier": [rule("networking.k8s.io", ["servicecidrs"], READ), rule("discovery.k8s.io", ["endpointslices"], READ)],
+  "system:node-proxier": [
+    rule("networking.k8s.io", ["servicecidrs"], READ),
+    rule("discovery.k8s.io", ["endpointslices"], READ),
+  ],
   "system:kube-dns": [rule("discovery.k8s.io", ["endpointslices"], READ)],
   "system:monitoring": [{ verbs: ["get"], nonResourceURLs: ["/metrics/slis"] }],
   "system:basic-user": [rule("authentication.k8s.io", ["selfsubjectreviews"], ["create"])],
@@ -64,14 +75,27 @@ const ADDED_RULES: Readonly<Record<string, Rule[]>> = {
   "system:aggregate-to-edit": [
     rule("", ["events"], ["create", "patch", "update"]),
     rule("events.k8s.io", ["events"], ["create", "patch", "update"]),
-    rule("coordination.k8s.io", ["leases"], ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
-    rule("resource.k8s.io", ["resourceclaims", "resourceclaimtemplates"], ["create", "delete", "deletecollection", "patch", "update"]),
+    rule(
+      "coordination.k8s.io",
+      ["leases"],
+      ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    ),
+    rule(
+      "resource.k8s.io",
+      ["resourceclaims", "resourceclaimtemplates"],
+      ["create", "delete", "deletecollection", "patch", "update"],
+    ),
   ],
   "system:aggregate-to-admin": [rule("authorization.k8s.io", ["localsubjectaccessreviews"], ["create"])],
   "system:controller:cronjob-controller": [rule("batch", ["jobs/status"], ["update"])],
-  "system:controller:job-controller": [rule("", ["pods"], ["patch", "update"]), rule("batch", ["jobs"], ["patch", "update"])],
+  "system:controller:job-controller": [
+    rule("", ["pods"], ["patch", "update"]),
+    rule("batch", ["jobs"], ["patch", "update"]),
+  ],
   "system:controller:endpoint-controller": [rule("", ["endpoints"], ["patch"])],
-  "system:controller:statefulset-controller": [rule("", ["persistentvolumeclaims"], ["delete", "update", "watch", "list"])],
+  "system:controller:statefulset-controller": [
+    rule("", ["persistentvolumeclaims"], ["delete", "update", "watch", "list"]),
+  ],
   "system:controller:replicaset-controller": [rule("", ["pods"], ["update"])],
   "system:controller:namespace-controller": [rule("", ["namespaces"], ["update", "patch"])],
 };
@@ -85,7 +109,10 @@ const ADDED_CONTROLLERS: Readonly<Record<string, Rule[]>> = {
     rule("", ["persistentvolumeclaims"], ["create", ...READ]),
     EVENTS,
   ],
-  "legacy-service-account-token-cleaner": [rule("", ["secrets"], ["delete", "patch"]), rule("", ["configmaps"], ["get"])],
+  "legacy-service-account-token-cleaner": [
+    rule("", ["secrets"], ["delete", "patch"]),
+    rule("", ["configmaps"], ["get"]),
+  ],
   "service-cidrs-controller": [
     rule("networking.k8s.io", ["ipaddresses"], READ),
     rule("networking.k8s.io", ["servicecidrs"], [...READ, "patch", "update"]),
@@ -121,7 +148,9 @@ export function bootstrapRbac(): string {
     ...added.map(([name, rules]) => ({ name: `system:controller:${name}`, labels: LABELS, rules })),
   ];
   const clusterrolebindings = [
-    ...facts.clusterrolebindings.map((binding) => (binding.name === "system:node" ? { ...binding, subjects: [NODES] } : binding)),
+    ...facts.clusterrolebindings.map((binding) =>
+      binding.name === "system:node" ? { ...binding, subjects: [NODES] } : binding,
+    ),
     ...added.map(([name]) => controllerBinding(name)),
   ];
   const text = JSON.stringify({ ...facts, clusterroles, clusterrolebindings });

@@ -1,5 +1,6 @@
 // npm run generate: writes every generated file. With --check it writes nothing and fails when one is not current.
 import { readFileSync, writeFileSync } from "node:fs";
+import { kubeProto } from "./generate-kube-proto.ts";
 import { kubeSchema } from "./generate-kube-schema.ts";
 import { bootstrapRbac } from "./generate-bootstrap-rbac.ts";
 import { kubeTypes } from "./generate-kube-types.ts";
@@ -8,6 +9,7 @@ import { launchStepsC, launchStepsTypescript } from "./generate-launch-steps.ts"
 const root = new URL("../", import.meta.url);
 const generated: Record<string, () => string> = {
   "src/formats/kube-types.generated.ts": kubeTypes,
+  "src/formats/kube-proto/table.generated.ts": kubeProto,
   "src/kube-api/bootstrap/rbac.generated.ts": bootstrapRbac,
   "src/linux/launch-steps.generated.ts": launchStepsTypescript,
   "native/shim/steps.generated.h": launchStepsC,

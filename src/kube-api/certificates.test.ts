@@ -17,11 +17,18 @@ it("makes certificates that a TLS server and its client accept of each other", a
   assert.equal(server.checkHost("example.com"), undefined);
 
   const listener = createServer({ ...made.server, ca: made.caCert, requestCert: true });
-  const subject = new Promise((resolve) => listener.on("secureConnection", (socket) => resolve(socket.getPeerCertificate().subject)));
+  const subject = new Promise((resolve) =>
+    listener.on("secureConnection", (socket) => resolve(socket.getPeerCertificate().subject)),
+  );
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const address = listener.address();
   assert.ok(address && typeof address === "object");
-  const socket = connect({ port: address.port, host: "127.0.0.1", ca: made.caCert, ...made.client("jane", ["dev", "ops"]) });
+  const socket = connect({
+    port: address.port,
+    host: "127.0.0.1",
+    ca: made.caCert,
+    ...made.client("jane", ["dev", "ops"]),
+  });
   t.after(() => {
     socket.destroy();
     listener.close();
@@ -37,7 +44,10 @@ it("keeps them for their owner only, and renews the server's when its names chan
   const first = clusterCertificates({ directory, names: ["a"] });
   const again = clusterCertificates({ directory, names: ["a"] });
   const renamed = clusterCertificates({ directory, names: ["b"] });
-  assert.deepEqual([again.caCert, again.server.cert, again.serviceAccountKey], [first.caCert, first.server.cert, first.serviceAccountKey]);
+  assert.deepEqual(
+    [again.caCert, again.server.cert, again.serviceAccountKey],
+    [first.caCert, first.server.cert, first.serviceAccountKey],
+  );
   assert.equal(renamed.caCert, first.caCert);
   assert.notEqual(renamed.server.cert, first.server.cert);
   assert.equal(statSync(directory).mode & 0o777, 0o700);

@@ -45,7 +45,8 @@ export function clusterCertificates(options: CertificateOptions): ClusterCertifi
   const leaf = (request: Omit<CertificateRequest, "notBeforeMs" | "notAfterMs">): KeyPair =>
     issue(authority, { ...request, ...span(LEAF_DAYS) });
   const names = serverNames(options);
-  const isCurrent = (pair: KeyPair, label: string): boolean => label === names.join(",") && endsAfter(pair, clock.now());
+  const isCurrent = (pair: KeyPair, label: string): boolean =>
+    label === names.join(",") && endsAfter(pair, clock.now());
   const server = kept(
     "apiserver",
     () => leaf({ commonName: "kube-apiserver", usage: "server", names }),
@@ -63,12 +64,19 @@ export function clusterCertificates(options: CertificateOptions): ClusterCertifi
 }
 
 function serverNames({ names, clusterDomain = "cluster.local" }: CertificateOptions): string[] {
-  const service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", `kubernetes.default.svc.${clusterDomain}`];
+  const service = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    `kubernetes.default.svc.${clusterDomain}`,
+  ];
   return Array.from(new Set(["localhost", "127.0.0.1", "::1", ...service, ...names]));
 }
 
 function newSigningKey(): string {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return generateKeyPairSync("ec", { namedCurve: "P-256" })
+    .privateKey.export({ type: "pkcs8", format: "pem" })
+    .toString();
 }
 
 function endsAfter({ cert }: KeyPair, nowMs: number): boolean {

@@ -66,10 +66,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
   const { serviceCidr = SERVICE_CIDR, nodePorts = NODE_PORTS, clusterDomain = "cluster.local" } = options;
   let certificates = options.certificates;
-  const certificatesNow = (): ClusterCertificates => (certificates ??= clusterCertificates({ names: [], clusterDomain, clock }));
+  const certificatesNow = (): ClusterCertificates =>
+    (certificates ??= clusterCertificates({ names: [], clusterDomain, clock }));
   const resources = resourceTable();
   const rbac = rbacAuthorizer();
-  const pools: ServicePools = { addresses: addressPool(serviceCidr, random), nodePorts: portPool(nodePorts.low, nodePorts.high, random) };
+  const pools: ServicePools = {
+    addresses: addressPool(serviceCidr, random),
+    nodePorts: portPool(nodePorts.low, nodePorts.high, random),
+  };
   const tokens = serviceAccountTokens({
     get key() {
       return certificatesNow().serviceAccountKey;
@@ -118,7 +122,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     async listen({ host = "127.0.0.1", port = 0 } = {}) {
       const { caCert, server } = certificatesNow();
-      const listener = await listen({ caCert, server, handle, upgrade: async (_request, socket) => void socket.destroy(), logger }, host, port);
+      const listener = await listen(
+        { caCert, server, handle, upgrade: async (_request, socket) => void socket.destroy(), logger },
+        host,
+        port,
+      );
       listeners.push(listener);
       return listener;
     },

@@ -102,7 +102,10 @@ export function impersonated(request: Request, user: User, authorizer: Authorize
 }
 
 function impersonatedGroups(name: string, groups: readonly string[], accountNamespace: string | undefined): string[] {
-  const given = groups.length > 0 || accountNamespace === undefined ? groups : ["system:serviceaccounts", `system:serviceaccounts:${accountNamespace}`];
+  const given =
+    groups.length > 0 || accountNamespace === undefined
+      ? groups
+      : ["system:serviceaccounts", `system:serviceaccounts:${accountNamespace}`];
   const marker = name === ANONYMOUS.name ? "system:unauthenticated" : "system:authenticated";
   return Array.from(new Set([...given, marker]));
 }
@@ -110,7 +113,12 @@ function impersonatedGroups(name: string, groups: readonly string[], accountName
 /** Each occurrence of a header: Node joins them, but group names hold no commas that matter here. */
 function listHeader(request: Request, name: string): string[] {
   const value = header(request, name);
-  return value === undefined ? [] : value.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  return value === undefined
+    ? []
+    : value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "");
 }
 
 function extraHeaders(request: Request): Record<string, string[]> {
@@ -121,4 +129,3 @@ function extraHeaders(request: Request): Record<string, string[]> {
   }
   return extra;
 }
-

@@ -1,7 +1,15 @@
 // Role-based access control (k8s.io/kubernetes plugin/pkg/auth/authorizer/rbac) over an index that follows the store.
 import type { KubeObject } from "#formats/kube-object.ts";
 import { matchesSelector, selectorOf } from "#formats/selectors.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "#formats/kube-types.generated.ts";
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+  RoleRef,
+  Subject,
+} from "#formats/kube-types.generated.ts";
 import type { Store, StoreEvent } from "#store/store.ts";
 import type { User } from "../context.ts";
 import { documentOf } from "../registry/document.ts";
@@ -41,7 +49,8 @@ export function rbacAuthorizer(): Rbac {
   const cache = new Map<string, UserRules>();
   let watches: { close(): void }[] = [];
 
-  const clusterRole = (name: string): ClusterRole | undefined => objects.clusterroles.get(name) as ClusterRole | undefined;
+  const clusterRole = (name: string): ClusterRole | undefined =>
+    objects.clusterroles.get(name) as ClusterRole | undefined;
   const clusterRules = (name: string): readonly PolicyRule[] | undefined => {
     const role = clusterRole(name);
     if (!role?.aggregationRule) return role?.rules ?? (role ? [] : undefined);
@@ -114,7 +123,8 @@ export function aggregated(role: ClusterRole, roles: Iterable<KubeObject>): Poli
   const rules: PolicyRule[] = [];
   for (const other of roles) {
     if (other.metadata.name === (role as KubeObject).metadata.name) continue;
-    if (selectors.some((selector) => matchesSelector(selector, other.metadata.labels))) rules.push(...((other as ClusterRole).rules ?? []));
+    if (selectors.some((selector) => matchesSelector(selector, other.metadata.labels)))
+      rules.push(...((other as ClusterRole).rules ?? []));
   }
   return rules;
 }

@@ -44,7 +44,11 @@ interface Claims {
 }
 
 /** Finds an object that a token speaks of: it must still be there, with the same uid. */
-export type Lookup = (resource: "serviceaccounts" | "pods" | "secrets" | "nodes", namespace: string, name: string) => Promise<KubeObject | undefined>;
+export type Lookup = (
+  resource: "serviceaccounts" | "pods" | "secrets" | "nodes",
+  namespace: string,
+  name: string,
+) => Promise<KubeObject | undefined>;
 
 export interface Tokens {
   readonly issuer: string;
@@ -52,7 +56,10 @@ export interface Tokens {
   readonly audiences: readonly string[];
   issue(request: TokenRequest): Promise<{ readonly token: string; readonly expiresMs: number }>;
   /** The user of a token, and which of `audiences` it is for. Throws `unauthorized`. */
-  verify(token: string, audiences?: readonly string[]): Promise<{ readonly user: User; readonly audiences: readonly string[] }>;
+  verify(
+    token: string,
+    audiences?: readonly string[],
+  ): Promise<{ readonly user: User; readonly audiences: readonly string[] }>;
   /** The public keys, as a JSON Web Key Set. */
   keySet(): Promise<object>;
 }
@@ -78,7 +85,9 @@ export function serviceAccountTokens({ key, issuer, clock, random, lookup }: Tok
     if (keys) return keys;
     const privateKey = createPrivateKey(key);
     const publicKey = createPublicKey(privateKey);
-    const id = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64url");
+    const id = createHash("sha256")
+      .update(publicKey.export({ type: "spki", format: "der" }))
+      .digest("base64url");
     keys = { privateKey, publicKey, id };
     return keys;
   };
@@ -98,7 +107,11 @@ export function serviceAccountTokens({ key, issuer, clock, random, lookup }: Tok
   };
   const checkBound = async ({ "kubernetes.io": private_ }: Claims): Promise<void> => {
     const { namespace, serviceaccount, pod, secret, node } = private_;
-    const isThere = async (resource: Parameters<Lookup>[0], reference: Reference | undefined, where: string): Promise<void> => {
+    const isThere = async (
+      resource: Parameters<Lookup>[0],
+      reference: Reference | undefined,
+      where: string,
+    ): Promise<void> => {
       if (!reference) return;
       const object = await lookup(resource, where, reference.name);
       if (!object || object.metadata.uid !== reference.uid) throw unauthorized();

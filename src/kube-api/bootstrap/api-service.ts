@@ -18,11 +18,19 @@ export function apiServiceAddress(serviceCidr: string): string {
 }
 
 /** `objects` are made once; `endpoints` follow the server's address. */
-export function apiServerObjects(serviceCidr: string, advertised?: Advertised): { objects: BootstrapObject[]; endpoints: BootstrapObject[] } {
+export function apiServerObjects(
+  serviceCidr: string,
+  advertised?: Advertised,
+): { objects: BootstrapObject[]; endpoints: BootstrapObject[] } {
   const clusterIP = apiServiceAddress(serviceCidr);
   const service: KubeObject = {
     metadata: { name: "kubernetes", namespace: "default", labels: LABELS },
-    spec: { clusterIP, ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: advertised?.port ?? 6443 }], sessionAffinity: "None", type: "ClusterIP" },
+    spec: {
+      clusterIP,
+      ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: advertised?.port ?? 6443 }],
+      sessionAffinity: "None",
+      type: "ClusterIP",
+    },
   } as KubeObject;
   const cidr: KubeObject = { metadata: { name: "kubernetes" }, spec: { cidrs: [serviceCidr] } } as KubeObject;
   return {
@@ -36,7 +44,11 @@ export function apiServerObjects(serviceCidr: string, advertised?: Advertised): 
 
 function endpointObjects({ address, port }: Advertised): BootstrapObject[] {
   const endpoints = {
-    metadata: { name: "kubernetes", namespace: "default", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+    metadata: {
+      name: "kubernetes",
+      namespace: "default",
+      labels: { "endpointslice.kubernetes.io/skip-mirror": "true" },
+    },
     subsets: [{ addresses: [{ ip: address }], ports: [{ name: "https", port, protocol: "TCP" }] }],
   } as KubeObject;
   const slice = {

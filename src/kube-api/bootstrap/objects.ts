@@ -18,7 +18,11 @@ interface RbacFacts {
   readonly clusterrolebindings: readonly BindingFacts[];
   readonly roles: readonly RoleFacts[];
   readonly rolebindings: readonly BindingFacts[];
-  readonly priorityclasses: readonly { readonly name: string; readonly value: number; readonly preemptionPolicy: string }[];
+  readonly priorityclasses: readonly {
+    readonly name: string;
+    readonly value: number;
+    readonly preemptionPolicy: string;
+  }[];
 }
 
 interface Named {
@@ -45,11 +49,13 @@ const AUTO_UPDATE = { "rbac.authorization.kubernetes.io/autoupdate": "true" };
 export function bootstrapObjects(): BootstrapObject[] {
   const facts = JSON.parse(BOOTSTRAP_RBAC_JSON) as RbacFacts;
   const clusterRoles = facts.clusterroles.map(roleObject);
-  const place = (resource: Typed<KubeObject>) => (object: KubeObject): BootstrapObject => ({
-    ...resource,
-    namespace: object.metadata.namespace ?? "",
-    object,
-  });
+  const place =
+    (resource: Typed<KubeObject>) =>
+    (object: KubeObject): BootstrapObject => ({
+      ...resource,
+      namespace: object.metadata.namespace ?? "",
+      object,
+    });
   return [
     ...NAMESPACES.map((name) => place(RESOURCES.namespaces)({ metadata: { name } })),
     ...clusterRoles.map((role) => place(RESOURCES.clusterroles)(withAggregated(role, clusterRoles))),
@@ -61,12 +67,21 @@ export function bootstrapObjects(): BootstrapObject[] {
 }
 
 function metadataOf({ name, namespace, labels }: Named): KubeObject["metadata"] {
-  return { name, ...(namespace === undefined ? {} : { namespace }), ...(labels ? { labels } : {}), annotations: { ...AUTO_UPDATE } };
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(labels ? { labels } : {}),
+    annotations: { ...AUTO_UPDATE },
+  };
 }
 
 function roleObject(facts: RoleFacts): KubeObject {
   const { rules, aggregationRule } = facts;
-  return { metadata: metadataOf(facts), rules: rules ?? [], ...(aggregationRule ? { aggregationRule } : {}) } as KubeObject;
+  return {
+    metadata: metadataOf(facts),
+    rules: rules ?? [],
+    ...(aggregationRule ? { aggregationRule } : {}),
+  } as KubeObject;
 }
 
 /** What the aggregation controller would write: there from the start. */
@@ -80,8 +95,22 @@ function withAggregated(role: KubeObject, all: readonly KubeObject[]): KubeObjec
 /** `admin` aggregates `edit`'s parts by their labels too, so only other aggregating roles are left to resolve. */
 function nested(all: readonly KubeObject[], role: KubeObject): KubeObject[] {
   return all
-    .filter((other) => other !== role && (other as ClusterRole).aggregationRule && Object.keys(other.metadata.labels ?? {}).some((label) => label.includes("aggregate-to")))
-    .map((other) => ({ ...other, rules: aggregated(other as ClusterRole, all.filter((one) => !(one as ClusterRole).aggregationRule)) }) as KubeObject);
+    .filter(
+      (other) =>
+        other !== role &&
+        (other as ClusterRole).aggregationRule &&
+        Object.keys(other.metadata.labels ?? {}).some((label) => label.includes("aggregate-to")),
+    )
+    .map(
+      (other) =>
+        ({
+          ...other,
+          rules: aggregated(
+            other as ClusterRole,
+            all.filter((one) => !(one as ClusterRole).aggregationRule),
+          ),
+        }) as KubeObject,
+    );
 }
 
 function bindingObject(facts: BindingFacts): KubeObject {

@@ -39,7 +39,8 @@ export function oid(text: string): Buffer {
   const bytes = [first * 40 + second];
   for (const part of rest) {
     const groups = [part & 0x7f];
-    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80);
+    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift((left & 0x7f) | 0x80);
     bytes.push(...groups);
   }
   return der(0x06, Buffer.from(bytes));
@@ -63,7 +64,7 @@ export interface DerNode {
 /** The values that lie side by side in `bytes`. Throws RangeError when they do not fill it exactly. */
 export function readDer(bytes: Buffer): DerNode[] {
   const nodes: DerNode[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const tag = bytes.readUInt8(at);
     let length = bytes.readUInt8(at + 1);
     let start = at + 2;

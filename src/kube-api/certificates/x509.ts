@@ -84,12 +84,18 @@ function serialNumber(spki: Uint8Array, request: CertificateRequest): Buffer {
 
 function distinguishedName({ organizations = [], commonName }: CertificateRequest): Buffer {
   const attribute = (type: string, value: string): Buffer => set(sequence(oid(type), utf8(value)));
-  return sequence(...organizations.map((name) => attribute(OID.organization, name)), attribute(OID.commonName, commonName));
+  return sequence(
+    ...organizations.map((name) => attribute(OID.organization, name)),
+    attribute(OID.commonName, commonName),
+  );
 }
 
 function extensions({ usage, names = [] }: CertificateRequest, subjectKeyId: Buffer, authorityKeyId: Buffer): Buffer[] {
   const ca = usage === "ca";
-  const purposes = [...(usage.startsWith("server") ? [SERVER_AUTH] : []), ...(usage.endsWith("client") ? [CLIENT_AUTH] : [])];
+  const purposes = [
+    ...(usage.startsWith("server") ? [SERVER_AUTH] : []),
+    ...(usage.endsWith("client") ? [CLIENT_AUTH] : []),
+  ];
   const list = [
     extension(EXTENSION.basicConstraints, true, ca ? sequence(boolean(true)) : sequence()),
     // digitalSignature, keyEncipherment; an authority also keyCertSign.
@@ -123,7 +129,9 @@ function ipv6Bytes(address: string): Buffer {
 }
 
 function keyIdOf(publicKey: KeyObject): Buffer {
-  return createHash("sha1").update(publicKey.export({ type: "spki", format: "der" })).digest();
+  return createHash("sha1")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest();
 }
 
 function pem(key: KeyObject): string {

@@ -59,7 +59,8 @@ export function discovery(table: ResourceTable): Discovery {
   return {
     document(path) {
       const [, root, name, version, more] = path.replace(/\/$/, "").split("/");
-      if (root === "api" && version === undefined) return name === undefined ? API_VERSIONS : resourceList(find(""), name);
+      if (root === "api" && version === undefined)
+        return name === undefined ? API_VERSIONS : resourceList(find(""), name);
       if (root !== "apis" || more !== undefined) return undefined;
       if (name === undefined) return groupList(all());
       const group = name === "" ? undefined : find(name);
@@ -70,8 +71,15 @@ export function discovery(table: ResourceTable): Discovery {
       const key = `${path} ${version}`;
       const known = cache.get(key);
       if (known) return known;
-      const items = all().filter((group) => (group.name === "") === (path === "/api")).map(aggregatedGroup);
-      const document = { kind: "APIGroupDiscoveryList", apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
+      const items = all()
+        .filter((group) => (group.name === "") === (path === "/api"))
+        .map(aggregatedGroup);
+      const document = {
+        kind: "APIGroupDiscoveryList",
+        apiVersion: `apidiscovery.k8s.io/${version}`,
+        metadata: {},
+        items,
+      };
       const bytes = Buffer.from(JSON.stringify(document));
       const made = { bytes, etag: `"${createHash("sha256").update(bytes).digest("hex").toUpperCase()}"` };
       cache.set(key, made);
@@ -95,7 +103,9 @@ function groupsOf(resources: readonly ResourceDefinition[]): Group[] {
   }
   return Array.from(groups, ([name, versions]) => ({
     name,
-    versions: Array.from(versions, ([version, list]) => ({ version, resources: list })).toSorted((a, b) => compareVersions(b.version, a.version)),
+    versions: Array.from(versions, ([version, list]) => ({ version, resources: list })).toSorted((a, b) =>
+      compareVersions(b.version, a.version),
+    ),
   })).toSorted((a, b) => rankOf(a.name) - rankOf(b.name) || (a.name < b.name ? -1 : 1));
 }
 
@@ -131,7 +141,12 @@ function resourceList(group: Group | undefined, version: string): object | undef
   const found = group?.versions.find((one) => one.version === version);
   if (!group || !found) return undefined;
   const resources = found.resources.flatMap(apiResources).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  return { kind: "APIResourceList", apiVersion: "v1", groupVersion: apiVersionOf({ group: group.name, version }), resources };
+  return {
+    kind: "APIResourceList",
+    apiVersion: "v1",
+    groupVersion: apiVersionOf({ group: group.name, version }),
+    resources,
+  };
 }
 
 function apiResources(definition: ResourceDefinition) {
@@ -146,14 +161,17 @@ function apiResources(definition: ResourceDefinition) {
     ...(categories.length > 0 ? { categories } : {}),
     ...(verbs.includes("get") ? { storageVersionHash: storageHash(definition) } : {}),
   };
-  const subresources = Array.from(definition.subresources.values(), ({ name, group, version, kind: of, verbs: can }) => ({
-    name: `${resource}/${name}`,
-    singularName: "",
-    namespaced,
-    ...(group === undefined ? {} : { group, version }),
-    kind: of,
-    verbs: can,
-  }));
+  const subresources = Array.from(
+    definition.subresources.values(),
+    ({ name, group, version, kind: of, verbs: can }) => ({
+      name: `${resource}/${name}`,
+      singularName: "",
+      namespaced,
+      ...(group === undefined ? {} : { group, version }),
+      kind: of,
+      verbs: can,
+    }),
+  );
   return [own, ...subresources];
 }
 
@@ -166,7 +184,11 @@ function storageHash(definition: ResourceDefinition): string {
 function aggregatedGroup({ name, versions }: Group) {
   return {
     metadata: { name, creationTimestamp: null },
-    versions: versions.map(({ version, resources }) => ({ version, resources: resources.map(aggregatedResource), freshness: "Current" })),
+    versions: versions.map(({ version, resources }) => ({
+      version,
+      resources: resources.map(aggregatedResource),
+      freshness: "Current",
+    })),
   };
 }
 

@@ -12,14 +12,23 @@ export function header(request: Request, name: string): string | undefined {
 }
 
 /** Writes a whole answer. */
-export function send(response: Response, status: number, headers: Readonly<Record<string, string>>, body: string | Uint8Array): void {
+export function send(
+  response: Response,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string | Uint8Array,
+): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   writeHead(response, status, { ...headers, "content-length": String(bytes.byteLength) });
   response.end(bytes as Buffer);
 }
 
 /** Starts an answer. */
-export function writeHead(response: Response, status: number, headers: Readonly<Record<string, string | string[]>>): void {
+export function writeHead(
+  response: Response,
+  status: number,
+  headers: Readonly<Record<string, string | string[]>>,
+): void {
   (response as ServerResponse).writeHead(status, headers);
 }
 

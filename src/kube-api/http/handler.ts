@@ -25,7 +25,10 @@ export function requestHandler(options: HandlerOptions): (request: Request, resp
       await serve(options, request, response, seen);
     } catch (error) {
       if (!isGantryError(error) || error.code === "internal") {
-        options.logger.error({ error: String(error), stack: error instanceof Error ? error.stack : undefined, path: request.url }, "request failed");
+        options.logger.error(
+          { error: String(error), stack: error instanceof Error ? error.stack : undefined, path: request.url },
+          "request failed",
+        );
       }
       replyError(request, response, error);
     }
@@ -33,7 +36,12 @@ export function requestHandler(options: HandlerOptions): (request: Request, resp
   };
 }
 
-async function serve(options: HandlerOptions, request: Request, response: Response, seen: { path?: RequestPath }): Promise<void> {
+async function serve(
+  options: HandlerOptions,
+  request: Request,
+  response: Response,
+  seen: { path?: RequestPath },
+): Promise<void> {
   const url = request.url ?? "/";
   const mark = url.indexOf("?");
   const path = parsePath(mark < 0 ? url : url.slice(0, mark));
@@ -59,9 +67,17 @@ function prefersPretty(userAgent = ""): boolean {
   return userAgent.startsWith("curl") || userAgent.startsWith("Wget") || userAgent.startsWith("Mozilla/5.0");
 }
 
-function observe({ metrics, api }: HandlerOptions, request: Request, response: Response, path: RequestPath | undefined, seconds: number): void {
-  const definition = path?.kind === "resource" ? api.resources.find(path.group, path.version, path.resource) : undefined;
-  const subresource = path?.kind === "resource" && definition?.subresources.has(path.subresource) ? path.subresource : "";
+function observe(
+  { metrics, api }: HandlerOptions,
+  request: Request,
+  response: Response,
+  path: RequestPath | undefined,
+  seconds: number,
+): void {
+  const definition =
+    path?.kind === "resource" ? api.resources.find(path.group, path.version, path.resource) : undefined;
+  const subresource =
+    path?.kind === "resource" && definition?.subresources.has(path.subresource) ? path.subresource : "";
   const verb = METHODS.has(request.method ?? "") ? (request.method ?? "") : "OTHER";
   metrics.observe({ verb, resource: definition?.resource ?? "", subresource, code: response.statusCode, seconds });
 }

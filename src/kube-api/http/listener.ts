@@ -26,10 +26,10 @@ export interface Listener {
 const MAX_STREAMS = 250;
 /** Streams that a connection may reset within a second; a flood beyond it ends the connection (CVE-2023-44487). */
 const MAX_RESETS_PER_SECOND = 500;
-const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 10_000;
 const HANDSHAKE_MS = 10_000;
-const HEADERS_MS = 32_000;
+/** For connections that speak HTTP/1.1; watches have no time limit of their own here. */
+const HTTP1_LIMITS = { maxHeaderSize: 64 * 1024, headersTimeout: 32_000, requestTimeout: 0 };
 
 /** Serves TLS only, HTTP/1.1 and HTTP/2 on one port. Clients may show a certificate of the cluster's authority. */
 export async function listen(options: ListenerOptions, host: string, port: number): Promise<Listener> {
@@ -48,7 +48,7 @@ export async function listen(options: ListenerOptions, host: string, port: numbe
     maxSessionMemory: 64,
     streamResetBurst: MAX_RESETS_PER_SECOND,
     streamResetRate: MAX_RESETS_PER_SECOND,
-    ...{ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_MS, requestTimeout: 0 },
+    ...HTTP1_LIMITS,
   });
   server.maxConnections = MAX_CONNECTIONS;
   const sockets = new Set<Socket>();
@@ -97,7 +97,11 @@ function start(server: Http2SecureServer, host: string, port: number): Promise<v
   });
 }
 
-function close(server: Http2SecureServer, sessions: ReadonlySet<ServerHttp2Session>, sockets: ReadonlySet<Socket>): Promise<void> {
+function close(
+  server: Http2SecureServer,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  sockets: ReadonlySet<Socket>,
+): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     for (const session of sessions) session.destroy();

@@ -46,7 +46,9 @@ export function requestMetrics(revision: () => number): Metrics {
       const { collectDefaultMetrics, Registry: RegistryClass, Gauge } = await import("prom-client");
       const registry: Registry = new RegistryClass();
       collectDefaultMetrics({ register: registry });
-      new Gauge({ name: "gantry_store_revision", help: "Newest revision of the store.", registers: [registry] }).set(revision());
+      new Gauge({ name: "gantry_store_revision", help: "Newest revision of the store.", registers: [registry] }).set(
+        revision(),
+      );
       return `${await registry.metrics()}\n${requestText(series)}`;
     },
   };
@@ -67,7 +69,10 @@ function requestText(series: ReadonlyMap<string, Series>): string {
       timed.push(`${duration}_bucket{${labels},code="${code}",le="${bound}"} ${below}`);
     }
     timed.push(`${duration}_bucket{${labels},code="${code}",le="+Inf"} ${count}`);
-    timed.push(`${duration}_sum{${labels},code="${code}"} ${seconds}`, `${duration}_count{${labels},code="${code}"} ${count}`);
+    timed.push(
+      `${duration}_sum{${labels},code="${code}"} ${seconds}`,
+      `${duration}_count{${labels},code="${code}"} ${count}`,
+    );
   }
   return `${[...lines, ...timed].join("\n")}\n`;
 }

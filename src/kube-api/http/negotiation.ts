@@ -45,7 +45,8 @@ function formOf({ type, parameters }: MediaRange): Form | undefined {
   if (as === undefined) return { encoding, as: "object" };
   const known = group === "meta.k8s.io" && (version === "v1" || version === "v1beta1");
   if (known && as === "Table") return { encoding, as };
-  if (known && (as === "PartialObjectMetadata" || as === "PartialObjectMetadataList")) return { encoding, as: "PartialObjectMetadata" };
+  if (known && (as === "PartialObjectMetadata" || as === "PartialObjectMetadataList"))
+    return { encoding, as: "PartialObjectMetadata" };
   return undefined;
 }
 

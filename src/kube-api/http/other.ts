@@ -35,7 +35,13 @@ export async function serveOther(server: OtherServer, request: OtherRequest): Pr
   const path = request.path.length > 1 ? request.path.replace(/\/$/, "") : request.path;
   const verb = (reply.request.method ?? "GET").toLowerCase();
   requireAccess(server.authorizer, user, { verb, path });
-  if (verb !== "get" && verb !== "head") throw failure({ code: "unsupported", http: 405, reason: "MethodNotAllowed", message: "the server does not allow this method on the requested resource" });
+  if (verb !== "get" && verb !== "head")
+    throw failure({
+      code: "unsupported",
+      http: 405,
+      reason: "MethodNotAllowed",
+      message: "the server does not allow this method on the requested resource",
+    });
   if (/^\/(healthz|livez|readyz)(\/|$)/.test(path)) return server.health.serve(reply.response, path, request.query);
   if (path === "/api" || path === "/apis") {
     if (serveAggregated(server.discovery, reply, path)) return;
@@ -47,7 +53,11 @@ export async function serveOther(server: OtherServer, request: OtherRequest): Pr
   throw unknownPath();
 }
 
-async function documentAt({ discovery, tokens }: OtherServer, path: string, _query: URLSearchParams): Promise<object | undefined> {
+async function documentAt(
+  { discovery, tokens }: OtherServer,
+  path: string,
+  _query: URLSearchParams,
+): Promise<object | undefined> {
   if (path === "/version") return VERSION;
   if (path === "/") return { paths: ROOT_PATHS };
   if (path === "/openid/v1/jwks") return tokens.keySet();
@@ -55,7 +65,20 @@ async function documentAt({ discovery, tokens }: OtherServer, path: string, _que
   return discovery.document(path);
 }
 
-const ROOT_PATHS = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"];
+const ROOT_PATHS = [
+  "/.well-known/openid-configuration",
+  "/api",
+  "/api/v1",
+  "/apis",
+  "/healthz",
+  "/livez",
+  "/metrics",
+  "/openapi/v2",
+  "/openapi/v3",
+  "/openid/v1/jwks",
+  "/readyz",
+  "/version",
+];
 
 function openIdConfiguration(issuer: string): object {
   return {
@@ -73,9 +96,15 @@ function serveAggregated(discovery: Discovery, { request, response }: Reply, pat
     if (type !== "application/json" && type !== "*/*") continue;
     const { g: group, v: version = "", as } = parameters;
     if (as === undefined) return false;
-    if (group !== "apidiscovery.k8s.io" || as !== "APIGroupDiscoveryList" || !["v2", "v2beta1"].includes(version)) continue;
+    if (group !== "apidiscovery.k8s.io" || as !== "APIGroupDiscoveryList" || !["v2", "v2beta1"].includes(version))
+      continue;
     const { bytes, etag } = discovery.aggregated(path, version);
-    const headers = { "content-type": `application/json;g=${group};v=${version};as=${as}`, etag, vary: "Accept", "cache-control": "public" };
+    const headers = {
+      "content-type": `application/json;g=${group};v=${version};as=${as}`,
+      etag,
+      vary: "Accept",
+      "cache-control": "public",
+    };
     if (header(request, "if-none-match") === etag) send(response, 304, headers, "");
     else send(response, 200, headers, bytes);
     return true;
@@ -96,4 +125,3 @@ function serveOpenApi(openApi: OpenApi, { request, response }: Reply, path: stri
 function serveText(response: Response, text: string): void {
   send(response, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }, text);
 }
-

@@ -24,8 +24,10 @@ const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
 export function parsePath(path: string): RequestPath {
   const parts = path.split("/").slice(1).map(decodeSegment);
   const [root = "", first = "", second = ""] = parts;
-  if (root === "api" && first !== "" && parts.length > 2 && parts[2] !== "") return resourcePath("", first, parts.slice(2), path);
-  if (root === "apis" && second !== "" && parts.length > 3 && parts[3] !== "") return resourcePath(first, second, parts.slice(3), path);
+  if (root === "api" && first !== "" && parts.length > 2 && parts[2] !== "")
+    return resourcePath("", first, parts.slice(2), path);
+  if (root === "apis" && second !== "" && parts.length > 3 && parts[3] !== "")
+    return resourcePath(first, second, parts.slice(3), path);
   return { kind: "other", path };
 }
 
@@ -45,7 +47,8 @@ function resourcePath(group: string, version: string, parts: readonly string[], 
     rest: restOf(path, from),
     watch,
   });
-  const within = resource === "namespaces" && rest.length > 2 && !(rest.length === 3 && NAMESPACE_SUBRESOURCES.has(third));
+  const within =
+    resource === "namespaces" && rest.length > 2 && !(rest.length === 3 && NAMESPACE_SUBRESOURCES.has(third));
   return within ? make(name, rest.slice(2)) : make("", rest);
 }
 

@@ -9,7 +9,15 @@ const VALIDATION: readonly FieldValidation[] = ["Ignore", "Warn", "Strict"];
 const MAX_MANAGER_LENGTH = 128;
 
 export function isTrue(value: string | null): boolean {
-  return value === "" || value === "true" || value === "1" || value === "True" || value === "TRUE" || value === "t" || value === "T";
+  return (
+    value === "" ||
+    value === "true" ||
+    value === "1" ||
+    value === "True" ||
+    value === "TRUE" ||
+    value === "t" ||
+    value === "T"
+  );
 }
 
 export function listOptions(query: URLSearchParams): ListOptions {
@@ -40,14 +48,20 @@ export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOpti
   const given = isJsonObject(body) && Object.keys(body).length > 0 ? body : undefined;
   const grace = given ? given["gracePeriodSeconds"] : integer(query, "gracePeriodSeconds");
   const policy = given ? given["propagationPolicy"] : (query.get("propagationPolicy") ?? undefined);
-  const orphan = given ? given["orphanDependents"] : query.has("orphanDependents") ? isTrue(query.get("orphanDependents")) : undefined;
+  const orphan = given
+    ? given["orphanDependents"]
+    : query.has("orphanDependents")
+      ? isTrue(query.get("orphanDependents"))
+      : undefined;
   const preconditions = given?.["preconditions"];
   checkDelete(grace, policy, orphan);
   return dropUndefined({
     gracePeriodSeconds: (grace ?? undefined) as number | undefined,
     propagationPolicy: (policy ?? undefined) as PropagationPolicy | undefined,
     orphanDependents: (orphan ?? undefined) as boolean | undefined,
-    preconditions: isJsonObject(preconditions) ? (preconditions as NonNullable<DeleteOptions["preconditions"]>) : undefined,
+    preconditions: isJsonObject(preconditions)
+      ? (preconditions as NonNullable<DeleteOptions["preconditions"]>)
+      : undefined,
     dryRun: dryRun(given ? asList(given["dryRun"]) : query.getAll("dryRun")),
   });
 }
@@ -55,8 +69,10 @@ export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOpti
 function checkDelete(grace: unknown, policy: unknown, orphan: unknown): void {
   const wrong = (field: string, message: string): Error =>
     invalid("meta.k8s.io", "DeleteOptions", "", [{ field, message, reason: "FieldValueInvalid" }]);
-  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) throw badRequest("gracePeriodSeconds must be an integer");
-  if (orphan !== undefined && orphan !== null && typeof orphan !== "boolean") throw badRequest("orphanDependents must be a boolean");
+  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
+    throw badRequest("gracePeriodSeconds must be an integer");
+  if (orphan !== undefined && orphan !== null && typeof orphan !== "boolean")
+    throw badRequest("orphanDependents must be a boolean");
   if (policy === undefined || policy === null) return;
   if (!PROPAGATION.some((known) => known === policy)) {
     const list = '"Foreground", "Background", "Orphan"';
@@ -85,7 +101,9 @@ export function fieldValidation(query: URLSearchParams): FieldValidation {
   const known = VALIDATION.find((one) => one === value);
   if (known) return known;
   const message = `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`;
-  throw invalid("meta.k8s.io", "CreateOptions", "", [{ field: "fieldValidation", message, reason: "FieldValueNotSupported" }]);
+  throw invalid("meta.k8s.io", "CreateOptions", "", [
+    { field: "fieldValidation", message, reason: "FieldValueNotSupported" },
+  ]);
 }
 
 /** The manager of the fields: as the client says, or its name up to the first slash. */
@@ -94,7 +112,8 @@ export function fieldManager(query: URLSearchParams, userAgent = ""): string {
   if (given === "") return printable(userAgent.split("/", 1)[0] ?? "").slice(0, MAX_MANAGER_LENGTH) || "unknown";
   const faults = [];
   if (given.length > MAX_MANAGER_LENGTH) faults.push(`Too long: may not be more than ${MAX_MANAGER_LENGTH} bytes`);
-  if (printable(given) !== given) faults.push(`Invalid value: ${JSON.stringify(given)}: should only contain printable characters`);
+  if (printable(given) !== given)
+    faults.push(`Invalid value: ${JSON.stringify(given)}: should only contain printable characters`);
   if (faults.length === 0) return given;
   throw invalid(
     "meta.k8s.io",
@@ -111,7 +130,8 @@ function printable(text: string): string {
 function integer(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === "") return undefined;
-  if (!/^-?[0-9]{1,18}$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^-?[0-9]{1,18}$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   return Number(text);
 }
 

@@ -69,7 +69,15 @@ function resolve({ api, authorizer }: ResourceServer, { path, reply, user }: Res
   const known = subresource === "" || definition?.subresources.has(subresource);
   if (definition && !unscoped && !unplaced && known) return { definition, namespace, name, subresource };
   const verb = verbOf(reply.request.method ?? "GET", name);
-  requireAccess(authorizer, user, { verb, group, version, resource, subresource, namespace: unscoped ? "" : namespace, name });
+  requireAccess(authorizer, user, {
+    verb,
+    group,
+    version,
+    resource,
+    subresource,
+    namespace: unscoped ? "" : namespace,
+    name,
+  });
   throw unknownPath();
 }
 
@@ -93,7 +101,15 @@ async function serveGet({ api, service }: ResourceServer, request: ResourceReque
   if (ref.subresource === "" && (path.watch || isTrueParameter(query, "watch"))) {
     const fieldSelector = `metadata.name=${ref.name}`;
     const options = { ...watchOptions(query), fieldSelector };
-    return streamWatch(api, service, request.reply, contextOf(request), { ...ref, name: "" }, options, includeObject(query));
+    return streamWatch(
+      api,
+      service,
+      request.reply,
+      contextOf(request),
+      { ...ref, name: "" },
+      options,
+      includeObject(query),
+    );
   }
   await replyAnswer(api, request, ref, 200, await service.get(contextOf(request), ref));
 }
@@ -109,7 +125,12 @@ async function serveCollection(server: ResourceServer, request: ResourceRequest,
   await replyList(api, request, ref, list);
 }
 
-async function replyList(api: Api, { reply, query }: ResourceRequest, { definition }: ObjectRef, list: DocumentList): Promise<void> {
+async function replyList(
+  api: Api,
+  { reply, query }: ResourceRequest,
+  { definition }: ObjectRef,
+  list: DocumentList,
+): Promise<void> {
   if (reply.form.as !== "Table") return replyBytes(reply, 200, listParts(definition, list, reply.form.as));
   const objects = list.documents.map((document) => fromStored(definition, document.object));
   await replyValue(reply, 200, tableOf(definition, objects, listMetadata(list), includeObject(query), api.clock.now()));
@@ -139,7 +160,8 @@ async function servePatch({ api, service }: ResourceServer, request: ResourceReq
   const { value: body } = parseBody(media, await readBody(request.reply.request));
   const force = isTrueParameter(request.query, "force");
   if (force && type !== "apply") throw badRequest("force may not be specified for non-apply patch");
-  if (type === "apply" && !request.query.get("fieldManager")) throw badRequest("fieldManager is required for apply patch");
+  if (type === "apply" && !request.query.get("fieldManager"))
+    throw badRequest("fieldManager is required for apply patch");
   const answer = await service.patch(contextOf(request), ref, { type, body, force }, fieldValidation(request.query));
   await replyAnswer(api, request, ref, wasCreated(answer) ? 201 : 200, answer);
 }
@@ -148,7 +170,9 @@ async function servePatch({ api, service }: ResourceServer, request: ResourceReq
 function bodyKind({ definition, subresource }: ObjectRef): GroupVersionKind {
   const sub = subresource === "" ? undefined : definition.subresources.get(subresource);
   const { group, version, kind } = definition;
-  return sub ? { group: sub.group ?? group, version: sub.version ?? version, kind: sub.kind } : { group, version, kind };
+  return sub
+    ? { group: sub.group ?? group, version: sub.version ?? version, kind: sub.kind }
+    : { group, version, kind };
 }
 
 const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions" };
@@ -178,11 +202,20 @@ async function serveDelete({ api, service }: ResourceServer, request: ResourceRe
   const { document, gone } = await service.delete(context, ref, options);
   if (!gone || RETURNED.has(ref.definition.resource)) return replyAnswer(api, request, ref, 200, { document });
   const { definition, name } = ref;
-  const details = { name, ...(definition.group === "" ? {} : { group: definition.group }), kind: definition.resource, uid: document.object.metadata.uid };
+  const details = {
+    name,
+    ...(definition.group === "" ? {} : { group: definition.group }),
+    kind: definition.resource,
+    uid: document.object.metadata.uid,
+  };
   await replyValue(request.reply, 200, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
 }
 
-async function serveDeleteCollection({ api, service }: ResourceServer, request: ResourceRequest, ref: ObjectRef): Promise<void> {
+async function serveDeleteCollection(
+  { api, service }: ResourceServer,
+  request: ResourceRequest,
+  ref: ObjectRef,
+): Promise<void> {
   if (ref.definition.namespaced && ref.namespace === "") throw methodNotSupported(ref.definition, "deletecollection");
   const options = deleteOptions(request.query, await optionalBody(request));
   const context = { ...contextOf(request), dryRun: options.dryRun };
@@ -193,13 +226,23 @@ async function optionalBody({ reply }: ResourceRequest): Promise<unknown> {
   return (await readOptionalBody(reply.request, DELETE_OPTIONS))?.value;
 }
 
-async function replyAnswer(api: Api, { reply, query }: ResourceRequest, { definition, subresource }: ObjectRef, status: number, answer: Answer): Promise<void> {
+async function replyAnswer(
+  api: Api,
+  { reply, query }: ResourceRequest,
+  { definition, subresource }: ObjectRef,
+  status: number,
+  answer: Answer,
+): Promise<void> {
   if ("value" in answer) return replyValue(reply, codeOf(answer.value) ?? status, answer.value);
   const { form } = reply;
   if (form.as !== "Table") return replyBytes(reply, status, [objectBytes(definition, answer.document, form.as)]);
   const object = fromStored(definition, answer.document.object);
   const metadata = { resourceVersion: object.metadata.resourceVersion };
-  await replyValue(reply, status, tableOf(definition, [object], metadata, subresource === "" ? includeObject(query) : "None", api.clock.now()));
+  await replyValue(
+    reply,
+    status,
+    tableOf(definition, [object], metadata, subresource === "" ? includeObject(query) : "None", api.clock.now()),
+  );
 }
 
 function codeOf(value: object): number | undefined {

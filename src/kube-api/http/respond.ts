@@ -45,11 +45,19 @@ export async function replyBytes(reply: Reply, status: number, parts: readonly U
   const plain = form.encoding === "json" && !pretty;
   const bytes = plain ? parts : [Buffer.from(reformat(Buffer.concat(parts).toString(), form))];
   const length = bytes.reduce((total, part) => total + part.byteLength, 0);
-  const headers = { ...baseHeaders(warnings), "content-type": form.encoding === "yaml" ? "application/yaml" : "application/json" };
+  const headers = {
+    ...baseHeaders(warnings),
+    "content-type": form.encoding === "yaml" ? "application/yaml" : "application/json",
+  };
   const zip = length > GZIP_THRESHOLD_BYTES && /\bgzip\b/.test(header(request, "accept-encoding") ?? "");
   if (zip) {
     const packed = await gzipAsync(Buffer.concat(bytes), { level: 1 });
-    writeHead(response, status, { ...headers, "content-encoding": "gzip", vary: "Accept-Encoding", "content-length": String(packed.byteLength) });
+    writeHead(response, status, {
+      ...headers,
+      "content-encoding": "gzip",
+      vary: "Accept-Encoding",
+      "content-length": String(packed.byteLength),
+    });
     response.end(packed);
     return;
   }
@@ -93,7 +101,9 @@ export function drained(response: Response): Promise<void> {
 function reformat(text: string, { encoding }: Form): string {
   const value = JSON.parse(text) as unknown;
   // Line folding would change strings' layout from what Kubernetes writes.
-  return encoding === "yaml" ? yamlText(value, { lineWidth: 0, aliasDuplicateObjects: false }) : `${JSON.stringify(value, undefined, 2)}\n`;
+  return encoding === "yaml"
+    ? yamlText(value, { lineWidth: 0, aliasDuplicateObjects: false })
+    : `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 /** Answers with a Status for whatever went wrong; what was started already can only be cut off. */

@@ -60,7 +60,13 @@ export async function streamWatch(
 }
 
 /** Ends the stream at its deadline; tells of the revision reached every minute, and before the end. */
-function untilOver(api: Api, { response }: Reply, options: WatchOptions, watching: Watching, send: (notices: readonly Notice[]) => void): Promise<void> {
+function untilOver(
+  api: Api,
+  { response }: Reply,
+  options: WatchOptions,
+  watching: Watching,
+  send: (notices: readonly Notice[]) => void,
+): Promise<void> {
   const seconds = options.timeoutSeconds || MIN_TIMEOUT_SECONDS * (1 + api.random.next());
   return new Promise((resolve) => {
     let cancelBookmark: (() => void) | undefined;
@@ -108,7 +114,9 @@ function frameEncoder(api: Api, { form }: Reply, ref: ObjectRef, include: Includ
     return jsonBytes(table);
   };
   const encode: Encode = (notices) =>
-    Buffer.concat(notices.flatMap((notice) => [Buffer.from(`{"type":"${notice.type}","object":`), objectOf(notice), FRAME_END]));
+    Buffer.concat(
+      notices.flatMap((notice) => [Buffer.from(`{"type":"${notice.type}","object":`), objectOf(notice), FRAME_END]),
+    );
   if (form.as !== "object" || definition.stored) return encode;
   return (notices) => {
     const known = encoded.get(notices);
@@ -126,7 +134,13 @@ function bookmarkObject({ definition }: ObjectRef, notice: Notice & { type: "BOO
   const metadata = { resourceVersion: String(notice.revision), ...annotations };
   if (as === "Table") {
     const partial = { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata };
-    return { kind: "Table", apiVersion: "meta.k8s.io/v1", metadata, columnDefinitions: null, rows: [{ cells: [], object: partial }] };
+    return {
+      kind: "Table",
+      apiVersion: "meta.k8s.io/v1",
+      metadata,
+      columnDefinitions: null,
+      rows: [{ cells: [], object: partial }],
+    };
   }
   if (as === "PartialObjectMetadata") return { kind: as, apiVersion: "meta.k8s.io/v1", metadata };
   return { kind: definition.kind, apiVersion: apiVersionOf(definition), metadata };

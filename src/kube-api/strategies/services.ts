@@ -60,7 +60,9 @@ function heldBy(spec: ServiceSpec | undefined): Held {
   if (!spec || spec.type === "ExternalName") return { addresses: [], ports: [] };
   const ports = [...(spec.ports ?? []).map((port) => port.nodePort ?? 0), spec.healthCheckNodePort ?? 0];
   return {
-    addresses: (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).filter((address) => address !== NONE && address !== ""),
+    addresses: (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).filter(
+      (address) => address !== NONE && address !== "",
+    ),
     ports: Array.from(new Set(ports.filter((port) => port > 0))),
   };
 }
@@ -125,7 +127,8 @@ function allocate(pools: ServicePools, service: ServiceObject, before: Held): Al
     for (const back of undo) back();
   };
   try {
-    if (spec && spec.type !== "ExternalName" && spec.clusterIP !== NONE) allocateAddress(pools, service, spec, before, undo);
+    if (spec && spec.type !== "ExternalName" && spec.clusterIP !== NONE)
+      allocateAddress(pools, service, spec, before, undo);
     if (spec) allocatePorts(pools, service, spec, before, undo);
   } catch (error) {
     release();
@@ -134,13 +137,20 @@ function allocate(pools: ServicePools, service: ServiceObject, before: Held): Al
   return { release, settle: () => releaseUnused(pools, before, heldBy(spec)) };
 }
 
-function allocateAddress(pools: ServicePools, service: ServiceObject, spec: ServiceSpec, before: Held, undo: Undo[]): void {
+function allocateAddress(
+  pools: ServicePools,
+  service: ServiceObject,
+  spec: ServiceSpec,
+  before: Held,
+  undo: Undo[],
+): void {
   if (spec.clusterIP) {
     if (before.addresses.includes(spec.clusterIP)) return;
     takeAddress(pools, service, spec.clusterIP);
   } else {
     const number = pools.addresses.takeAny();
-    if (number === undefined) throw fault(service, "spec.clusterIPs", "failed to allocate a serviceIP: range is full", []);
+    if (number === undefined)
+      throw fault(service, "spec.clusterIPs", "failed to allocate a serviceIP: range is full", []);
     spec.clusterIP = ipv4Text(number);
   }
   spec.clusterIPs = [spec.clusterIP];
@@ -150,11 +160,14 @@ function allocateAddress(pools: ServicePools, service: ServiceObject, spec: Serv
 
 function takeAddress(pools: ServicePools, service: ServiceObject, address: string): void {
   const number = ipv4Number(address);
-  const refuse = (why: string): Error => fault(service, "spec.clusterIPs", `failed to allocate IP ${address}: ${why}`, [address]);
+  const refuse = (why: string): Error =>
+    fault(service, "spec.clusterIPs", `failed to allocate IP ${address}: ${why}`, [address]);
   if (number === undefined) throw refuse("not a valid IPv4 address");
   const { low, high } = pools.addresses;
   if (number < low || number > high) {
-    throw refuse(`the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ipv4Text(low - 1)} to ${ipv4Text(high + 1)}`);
+    throw refuse(
+      `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ipv4Text(low - 1)} to ${ipv4Text(high + 1)}`,
+    );
   }
   if (!pools.addresses.take(number)) throw refuse("provided IP is already allocated");
 }
@@ -164,7 +177,13 @@ function releaseAddress(pools: ServicePools, address: string): void {
   if (number !== undefined) pools.addresses.release(number);
 }
 
-function allocatePorts(pools: ServicePools, service: ServiceObject, spec: ServiceSpec, before: Held, undo: Undo[]): void {
+function allocatePorts(
+  pools: ServicePools,
+  service: ServiceObject,
+  spec: ServiceSpec,
+  before: Held,
+  undo: Undo[],
+): void {
   const held = new Set(before.ports);
   const assign = (wanted: number | undefined, field: string): number => {
     if (wanted && held.has(wanted)) return wanted;
@@ -193,7 +212,12 @@ function twinOf(ports: readonly ServicePort[], index: number): number | undefine
 function takePort(pools: ServicePools, service: ServiceObject, port: number, field: string): number {
   const { low, high } = pools.nodePorts;
   if (port < low || port > high) {
-    throw portFault(service, field, port, `provided port is not in the valid range. The range of valid ports is ${low}-${high}`);
+    throw portFault(
+      service,
+      field,
+      port,
+      `provided port is not in the valid range. The range of valid ports is ${low}-${high}`,
+    );
   }
   if (!pools.nodePorts.take(port)) throw portFault(service, field, port, "provided port is already allocated");
   return port;

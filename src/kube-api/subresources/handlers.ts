@@ -5,7 +5,10 @@ import type { PatchRequest } from "../options.ts";
 import type { Body } from "../registry/input.ts";
 import type { Answer, ObjectRef } from "../service.ts";
 import { bindingHandler } from "./binding.ts";
+import { evictionHandler } from "./eviction.ts";
+import { accessReview, selfAccessReview, selfReview, selfRulesReview, tokenReview } from "./reviews.ts";
 import { scaleHandler } from "./scale.ts";
+import { tokenHandler } from "./token.ts";
 
 /** A subresource whose documents are not the object itself. Verbs it leaves out act on the object. */
 export interface SubresourceHandler {
@@ -24,10 +27,18 @@ export interface SubresourceHandler {
 const HANDLERS: Readonly<Record<string, SubresourceHandler>> = {
   "pods/binding": bindingHandler,
   bindings: bindingHandler,
+  "pods/eviction": evictionHandler,
+  "serviceaccounts/token": tokenHandler,
   scale: scaleHandler,
+  selfsubjectaccessreviews: selfAccessReview,
+  selfsubjectrulesreviews: selfRulesReview,
+  selfsubjectreviews: selfReview,
+  subjectaccessreviews: accessReview,
+  localsubjectaccessreviews: accessReview,
+  tokenreviews: tokenReview,
 };
 
 export function subresourceHandler({ definition, subresource }: ObjectRef): SubresourceHandler | undefined {
-  if (subresource === "") return HANDLERS[definition.resource];
+  if (subresource === "") return definition.custom ? undefined : HANDLERS[definition.resource];
   return HANDLERS[`${definition.resource}/${subresource}`] ?? HANDLERS[subresource];
 }

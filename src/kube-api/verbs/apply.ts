@@ -31,7 +31,8 @@ export async function apply(
   const { definition, namespace, name, subresource } = ref;
   const stored = storedForm(definition);
   const how = fieldManagement(api, context, definition, subresource);
-  if (!how) throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json"], definition.kind);
+  if (!how)
+    throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json"], definition.kind);
   // Reading the configuration as an object first finds unknown fields, and what is no configuration at all.
   readObject(context, definition, { value: request.body }, validation);
   const config = configurationOf(ref, request.body);
@@ -42,14 +43,19 @@ export async function apply(
     const object = readObject(context, definition, { value: made.object }, "Ignore");
     return { document: await create(api, context, stored, namespace, object, { applied: true }), created: true };
   }
-  const document = await update(api, context, { definition: stored, namespace, name, subresource, applied: true }, (current) => {
-    const live = fromStored(definition, current);
-    const merged = merge(live, config, how, request);
-    if (!merged.changed) return current;
-    const object = readObject(context, definition, { value: merged.object } satisfies Body, "Ignore");
-    if (!config.metadata.resourceVersion) delete object.metadata.resourceVersion;
-    return object;
-  });
+  const document = await update(
+    api,
+    context,
+    { definition: stored, namespace, name, subresource, applied: true },
+    (current) => {
+      const live = fromStored(definition, current);
+      const merged = merge(live, config, how, request);
+      if (!merged.changed) return current;
+      const object = readObject(context, definition, { value: merged.object } satisfies Body, "Ignore");
+      if (!config.metadata.resourceVersion) delete object.metadata.resourceVersion;
+      return object;
+    },
+  );
   return { document, created: false };
 }
 
@@ -64,7 +70,12 @@ function configurationOf({ definition, name, namespace }: ObjectRef, body: unkno
   return { ...config, metadata };
 }
 
-function merge(live: KubeObject | undefined, config: KubeObject, how: FieldManagement, { force = false }: PatchRequest): Applied {
+function merge(
+  live: KubeObject | undefined,
+  config: KubeObject,
+  how: FieldManagement,
+  { force = false }: PatchRequest,
+): Applied {
   try {
     return applyConfiguration(live, config, how, force);
   } catch (error) {

@@ -59,7 +59,11 @@ function patcher(served: ResourceDefinition, { type, body }: PatchRequest): (bef
 
 function strategic(served: ResourceDefinition, body: unknown): (before: KubeObject) => unknown {
   const schema = schemaOf(served);
-  if (!schema) throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"], served.kind);
+  if (!schema)
+    throw unsupportedMediaType(
+      ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"],
+      served.kind,
+    );
   return (before) => unprocessable(() => applyStrategicMergePatch(before, body, schema));
 }
 
