@@ -41,7 +41,7 @@ export async function create(
   await api.admission.admit(attributes);
   prepareNewMetadata(api, definition, namespace, object);
   strategy.prepareForCreate?.(object, context);
-  checkCreated(definition, strategy, object, context);
+  checkCreated(definition, strategy, object);
   await api.admission.validate(attributes);
   if (!applied) trackFields(api, context, definition, "", object, undefined);
   const allocation = strategy.allocate?.(object, undefined, context);

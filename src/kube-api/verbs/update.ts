@@ -71,7 +71,7 @@ async function attemptUpdate(
   await api.admission.admit(attributes);
   prepareChangedMetadata(definition, object, old);
   countGeneration(definition, object, old);
-  checkUpdated(definition, strategy, object, old, context);
+  checkUpdated(definition, strategy, subresource, object, old);
   await api.admission.validate(attributes);
   if (!target.applied && subresource !== "binding") trackFields(api, context, definition, subresource, object, old);
   const value = encodeForStore(object);
