@@ -223,8 +223,8 @@ export function redirect(port: number): Statement {
   return [x.immediate(R, be16Bytes(port)), x.redirect(R)];
 }
 
-export function reject(how: "port-unreachable" | "tcp-reset" = "port-unreachable"): Statement {
-  return [x.reject(how)];
+export function reject(family: "ip" | "ip6", how: "port-unreachable" | "tcp-reset" = "port-unreachable"): Statement {
+  return [x.reject(family, how)];
 }
 
 export function counter(): Statement {

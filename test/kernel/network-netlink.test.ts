@@ -105,9 +105,9 @@ test("a transaction is what nft lists, and a refused one changes nothing", () =>
       r.counter(),
       r.drop(),
     ]),
-    change.addRule(table, "fwd", [r.remember([r.ip.saddr], "sticky", 60_000), r.limit(10, 5), r.reject()]),
+    change.addRule(table, "fwd", [r.remember([r.ip.saddr], "sticky", 60_000), r.limit(10, 5), r.reject("ip")]),
     change.addRule(table, "fwd", [r.inPrefix(r.ip.saddr, "10.128.0.0/9"), r.randomVmap(1, "pick")]),
-    change.addRule(table, "fwd", [r.is(r.l4proto, "tcp"), r.inPorts(r.dport, 80, 90), r.reject("tcp-reset")]),
+    change.addRule(table, "fwd", [r.is(r.l4proto, "tcp"), r.inPorts(r.dport, 80, 90), r.reject("ip", "tcp-reset")]),
     change.addRule(table, "other", [
       r.hasAny(r.ctStatus, r.CT_DNAT),
       r.is(r.ip.ctOriginalDaddr, "1.2.3.4"),

@@ -133,9 +133,11 @@ export function redirect(portRegister: number): Expression {
   return expression("redir", [be32(1, portRegister)]);
 }
 
-/** ICMP port unreachable in both families (icmpx code 1), or a TCP reset. */
-export function reject(how: "port-unreachable" | "tcp-reset"): Expression {
-  return how === "tcp-reset" ? expression("reject", [be32(1, 1)]) : expression("reject", [be32(1, 2), u8(2, 1)]);
+/** ICMP's port unreachable (RFC 792, code 3; RFC 4443, code 4), or a TCP reset. */
+export function reject(family: "ip" | "ip6", how: "port-unreachable" | "tcp-reset"): Expression {
+  return how === "tcp-reset"
+    ? expression("reject", [be32(1, 1)])
+    : expression("reject", [be32(1, 0), u8(2, family === "ip" ? 3 : 4)]);
 }
 
 export function counter(): Expression {

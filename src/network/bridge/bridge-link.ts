@@ -3,7 +3,7 @@ import { GantryError } from "#base/errors.ts";
 import { isSyscallError } from "#linux/syscalls.ts";
 import type { Link, Rtnetlink } from "#linux/rtnetlink.ts";
 import { BRIDGE_GROUP } from "./forwarding.ts";
-import { writeSysctl } from "./sysctl.ts";
+import { readSysctl, writeSysctl } from "./sysctl.ts";
 
 export interface BridgeLink {
   readonly name: string;
@@ -41,7 +41,10 @@ export function ensureBridge(rtnetlink: Rtnetlink, wanted: BridgeLink): Link {
 function configure({ name, ipv6, localnet }: BridgeLink): void {
   const ipv4 = `ipv4/conf/${name}`;
   writeSysctl(`${ipv4}/route_localnet`, localnet ? "1" : "0");
+  // Pods reach each other by way of the host, which must not tell them of a shorter one. The kernel asks both settings; every
+  // other link keeps its own, so that only links that are told so stop.
   writeSysctl(`${ipv4}/send_redirects`, "0");
+  if (readSysctl("ipv4/conf/all/send_redirects") === "1") writeSysctl("ipv4/conf/all/send_redirects", "0");
   writeSysctl(`${ipv4}/forwarding`, "1");
   // Containers must not tell the host where its routers are (CVE-2020-13401).
   writeSysctl(`ipv6/conf/${name}/accept_ra`, "0");

@@ -1,0 +1,303 @@
+/**
+ * Kubernetes services on this node, by nf_tables alone: each service's port is an element of a map that leads to a chain that
+ * picks an endpoint, so that a change of one service touches nothing of the others. One transaction for each `apply`.
+ */
+import { systemClock, type Clock } from "#base/clock.ts";
+import { silentLogger, type Logger } from "#base/logger.ts";
+import { forgetFlows, type Flow } from "#linux/conntrack.ts";
+import { change, openNftables, type Change, type Table } from "#linux/nftables.ts";
+import { openRtnetlink, type Route, type Rtnetlink } from "#linux/rtnetlink.ts";
+import { isSyscallError } from "#linux/syscalls.ts";
+import { guardRules } from "./bridge/guard-rules.ts";
+import { RULE_FAMILIES, type RuleFamily } from "./bridge/rule-model.ts";
+import { tableName } from "./open-networks.ts";
+import { checkService, compileService, type OwnSet, type Unit } from "./services/compile.ts";
+import { baseChains, serviceTableChanges, sharedSetDefinition } from "./services/service-table.ts";
+import { sharedElements, type ElementChange, type SharedElements } from "./services/shared-elements.ts";
+
+export interface ServiceEndpoint {
+  readonly address: string;
+  readonly port: number;
+  /** On this node. */
+  readonly local: boolean;
+}
+
+/** One port of a service in one address family. */
+export interface ServicePort {
+  /** Names it for good: `namespace/name:port`. */
+  readonly key: string;
+  readonly family: RuleFamily;
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** "": none. */
+  readonly clusterIP: string;
+  readonly port: number;
+  /** 0: none. */
+  readonly nodePort: number;
+  readonly externalIPs: readonly string[];
+  readonly loadBalancerIPs: readonly string[];
+  /** Who may use loadBalancerIPs; empty: everybody. */
+  readonly loadBalancerSourceRanges: readonly string[];
+  readonly internalTrafficPolicy: "Cluster" | "Local";
+  readonly externalTrafficPolicy: "Cluster" | "Local";
+  /** Session affinity ClientIP for this long; 0: none. */
+  readonly affinitySeconds: number;
+  readonly endpoints: readonly ServiceEndpoint[];
+}
+
+export interface HostRoute {
+  readonly range: string;
+  /** Name of the link. */
+  readonly bridge: string;
+}
+
+export interface ServiceRulesOptions {
+  readonly instance: string;
+  /** The pods' ranges of the whole cluster: their addresses are kept, others' replaced. */
+  readonly podRanges: readonly string[];
+  /** Leads this host's own packets to services where it has no default route: the service range, by the pods' bridge. */
+  readonly hostRoute?: HostRoute;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface ServiceRules {
+  /** Makes the rules be those of `services`, and no others. All or nothing. Throws `invalid`, SyscallError. */
+  apply(services: readonly ServicePort[]): void;
+  /** Removes table and route from the host. */
+  remove(): void;
+  /** Stops watching over the rules; they stay. */
+  close(): void;
+}
+
+/** The rules start empty: what an earlier run left is replaced by the first `apply`. */
+export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
+  const { logger = silentLogger, clock = systemClock } = options;
+  const nft = openNftables();
+  const name = `${tableName(options.instance)}-services`;
+  const units = new Map<string, Unit>();
+  const shared: Record<RuleFamily, SharedElements> = { ip: sharedElements(), ip6: sharedElements() };
+  let begun = false;
+  let generation = -1;
+
+  const restore = (): void => {
+    nft.apply(
+      RULE_FAMILIES.flatMap((family) =>
+        familyChanges({ family, name }, options.podRanges, units, shared[family].all()),
+      ),
+    );
+    begun = true;
+    generation = nft.generation();
+  };
+  const intact = (): boolean =>
+    RULE_FAMILIES.every((family) => chainsMatch(nft.chains({ family, name }), family, units));
+  const verify = (): boolean => {
+    if (!begun || generation === nft.generation()) return false;
+    if (intact()) {
+      generation = nft.generation();
+      return false;
+    }
+    logger.warn({ table: name }, "the service rules were changed by somebody else: putting them back");
+    restore();
+    return true;
+  };
+  const unwatch = guardRules({ verify }, clock, logger);
+  return {
+    apply(services) {
+      services.forEach(checkService);
+      const difference = compare(units, services);
+      difference.remember(shared);
+      const changes = RULE_FAMILIES.flatMap((family) =>
+        differenceChanges({ family, name }, difference, shared[family].takeChanges()),
+      );
+      try {
+        if (begun) nft.apply(changes);
+        else restore();
+        generation = nft.generation();
+      } catch (error) {
+        if (!begun || !isSyscallError(error)) throw error;
+        // The table was not as we left it. Should that fail too, the next call begins anew.
+        begun = false;
+        restore();
+      }
+      if (options.hostRoute) setHostRoute(options.hostRoute);
+      forgetStaleDatagramFlows(difference, logger);
+    },
+    remove() {
+      unwatch();
+      nft.apply(
+        RULE_FAMILIES.flatMap((family) => [change.addTable({ family, name }), change.deleteTable({ family, name })]),
+      );
+      begun = false;
+      if (options.hostRoute) deleteHostRoute(options.hostRoute);
+    },
+    close() {
+      unwatch();
+      nft.close();
+    },
+  };
+}
+
+interface Difference {
+  readonly removed: readonly Unit[];
+  readonly added: readonly Unit[];
+  remember(shared: Record<RuleFamily, SharedElements>): void;
+}
+
+/** What has changed; `units` becomes what is wanted. */
+function compare(units: Map<string, Unit>, services: readonly ServicePort[]): Difference {
+  const wanted = new Map(services.map((service) => [`${service.key} ${service.family}`, service]));
+  const removed = Array.from(units).filter(([key, { signature }]) => JSON.stringify(wanted.get(key)) !== signature);
+  for (const [key] of removed) units.delete(key);
+  const added = Array.from(wanted)
+    .filter(([key]) => !units.has(key))
+    .map(([key, service]) => [key, compileService(service)] as const);
+  for (const [key, unit] of added) units.set(key, unit);
+  return {
+    removed: removed.map(([, unit]) => unit),
+    added: added.map(([, unit]) => unit),
+    remember(shared) {
+      for (const [key, { family, shared: elements }] of removed)
+        for (const [set, element] of elements) shared[family].unwant(key, set, element);
+      for (const [key, { family, shared: elements }] of added)
+        for (const [set, element] of elements) shared[family].want(key, set, element);
+    },
+  };
+}
+
+/** Elements go first, then what they led to; what is new comes in the opposite order. */
+function differenceChanges(
+  table: Table,
+  { removed, added }: Difference,
+  elements: { deleted: readonly ElementChange[]; added: readonly ElementChange[] },
+): Change[] {
+  const old = removed.filter(({ family }) => family === table.family);
+  const fresh = added.filter(({ family }) => family === table.family);
+  const lasting = (unitList: readonly Unit[]): Set<string> =>
+    new Set(unitList.flatMap(({ sets }) => sets.filter((set) => set.lasting).map((set) => set.name)));
+  const before = lasting(old);
+  const after = lasting(fresh);
+  // Elements that have not changed lead to these.
+  const kept = new Set(fresh.flatMap(({ chains }) => chains.map(({ name }) => name)));
+  const goes = ({ name }: OwnSet): boolean => !(before.has(name) && after.has(name));
+  return [
+    ...sharedChanges("delete", table, elements.deleted),
+    ...old.flatMap(({ chains }) => chains.map(({ name }) => change.flushChain(table, name))),
+    ...old.flatMap(({ sets }) => sets.filter(goes).map(({ name }) => change.deleteSet(table, name))),
+    ...old.flatMap(({ chains }) =>
+      chains
+        .toReversed()
+        .filter(({ name }) => !kept.has(name))
+        .map(({ name }) => change.deleteChain(table, name)),
+    ),
+    ...fresh.flatMap((unit) => unitChanges(table, unit, goes)),
+    ...sharedChanges("add", table, elements.added),
+  ];
+}
+
+function unitChanges(table: Table, { sets, chains }: Unit, comes: (set: OwnSet) => boolean = () => true): Change[] {
+  return [
+    ...chains.map(({ name }) => change.addChain(table, name)),
+    ...sets
+      .filter(comes)
+      .flatMap(({ name, definition, elements }) => [
+        change.addSet(table, name, definition),
+        ...change.addElements(table, name, definition, elements),
+      ]),
+    ...chains.flatMap(({ name, rules }) => rules.map((rule) => change.addRule(table, name, rule))),
+  ];
+}
+
+function sharedChanges(what: "add" | "delete", table: Table, changes: readonly ElementChange[]): Change[] {
+  const family = table.family === "ip6" ? "ip6" : "ip";
+  const bySet = Map.groupBy(changes, ({ set }) => set);
+  return Array.from(bySet).flatMap(([set, all]) => {
+    const elements = all.map(({ element }) => element);
+    const definition = sharedSetDefinition(set, family);
+    return what === "add"
+      ? change.addElements(table, set, definition, elements)
+      : change.deleteElements(table, set, definition, elements);
+  });
+}
+
+function familyChanges(
+  table: Table & { family: RuleFamily },
+  podRanges: readonly string[],
+  units: ReadonlyMap<string, Unit>,
+  elements: readonly ElementChange[],
+): Change[] {
+  const pods = podRanges.filter((range) => range.includes(":") === (table.family === "ip6"));
+  return [
+    ...serviceTableChanges(table, table.family, pods),
+    ...Array.from(units.values())
+      .filter(({ family }) => family === table.family)
+      .flatMap((unit) => unitChanges(table, unit)),
+    ...sharedChanges("add", table, elements),
+  ];
+}
+
+function chainsMatch(
+  found: ReadonlyMap<string, number> | undefined,
+  family: RuleFamily,
+  units: ReadonlyMap<string, Unit>,
+): boolean {
+  if (!found) return false;
+  const expected = new Map(baseChains(family));
+  for (const unit of units.values()) {
+    if (unit.family === family) for (const { name, rules } of unit.chains) expected.set(name, rules.length);
+  }
+  return found.size === expected.size && Array.from(expected).every(([chain, rules]) => found.get(chain) === rules);
+}
+
+/** Idempotent; the bridge may have been made anew since the last time. */
+function setHostRoute(route: HostRoute): void {
+  withHostRoute(route, (rtnetlink, wanted) => rtnetlink.setRoute(wanted));
+}
+
+function deleteHostRoute(route: HostRoute): void {
+  withHostRoute(route, (rtnetlink, wanted) => {
+    try {
+      rtnetlink.deleteRoute(wanted);
+    } catch (error) {
+      if (!isSyscallError(error, "ESRCH")) throw error;
+    }
+  });
+}
+
+function withHostRoute({ range, bridge }: HostRoute, run: (rtnetlink: Rtnetlink, route: Route) => void): void {
+  const rtnetlink = openRtnetlink();
+  try {
+    const link = rtnetlink.link(bridge);
+    const [address = "", length = ""] = range.split("/");
+    if (link?.up) run(rtnetlink, { destination: { address, prefixLength: Number(length) }, link: link.index });
+  } finally {
+    rtnetlink.close();
+  }
+}
+
+/** A datagram flow goes on to where it went first: those whose endpoint is not the service's any more must be looked at anew. */
+function forgetStaleDatagramFlows({ removed, added }: Difference, logger: Logger): void {
+  const isUdp = ({ service }: Unit): boolean => service.protocol === "udp";
+  const keyOf = ({ family, service }: Unit): string => `${service.key} ${family}`;
+  const now = new Map(
+    added
+      .filter(isUdp)
+      .map((unit) => [keyOf(unit), unit.service.endpoints.map(({ address, port }) => `${address} ${port}`)]),
+  );
+  // What was refused for want of endpoints has left flows too.
+  const changed = new Map([...removed, ...added].filter(isUdp).map((unit) => [keyOf(unit), unit.service]));
+  if (changed.size === 0 || removed.length === 0) return;
+  const count = forgetFlows(
+    (flow) =>
+      flow.protocol === "udp" &&
+      Array.from(changed).some(
+        ([key, service]) => leadsTo(flow, service) && !now.get(key)?.includes(`${flow.replyAddress} ${flow.replyPort}`),
+      ),
+  );
+  if (count > 0) logger.debug({ count }, "datagram flows to endpoints that have gone were forgotten");
+}
+
+function leadsTo(flow: Flow, { clusterIP, externalIPs, loadBalancerIPs, port, nodePort }: ServicePort): boolean {
+  const byAddress =
+    flow.originalPort === port && [clusterIP, ...externalIPs, ...loadBalancerIPs].includes(flow.originalAddress);
+  return byAddress || (nodePort !== 0 && flow.originalPort === nodePort);
+}

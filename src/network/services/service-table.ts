@@ -1,0 +1,161 @@
+/**
+ * The table of service rules: what every service shares. Services are elements of maps that lead to a chain each; the
+ * chain picks an endpoint. Pure.
+ */
+import { change, PRIORITY, type Change, type SetDefinition, type Table } from "#linux/nftables.ts";
+import * as r from "#linux/nft-rules.ts";
+import type { RuleFamily } from "../bridge/rule-model.ts";
+
+export type SharedSet =
+  | "services"
+  | "nodeports"
+  | "no-endpoints"
+  | "no-endpoint-nodeports"
+  | "cluster-ips"
+  | "masquerade"
+  | "masquerade-nodeports"
+  | "hairpin"
+  | "pods";
+
+export const SHARED_SETS: readonly SharedSet[] = [
+  "services",
+  "nodeports",
+  "no-endpoints",
+  "no-endpoint-nodeports",
+  "cluster-ips",
+  "masquerade",
+  "masquerade-nodeports",
+  "hairpin",
+  "pods",
+];
+
+export function addressType(family: RuleFamily): "ipv4_addr" | "ipv6_addr" {
+  return family === "ip" ? "ipv4_addr" : "ipv6_addr";
+}
+
+export function sharedSetDefinition(set: SharedSet, family: RuleFamily): SetDefinition {
+  const address = addressType(family);
+  switch (set) {
+    case "services":
+    case "no-endpoints":
+      return { key: [address, "inet_proto", "inet_service"], data: "verdict" };
+    case "nodeports":
+    case "no-endpoint-nodeports":
+      return { key: ["inet_proto", "inet_service"], data: "verdict" };
+    case "masquerade":
+      return { key: [address, "inet_proto", "inet_service"] };
+    case "masquerade-nodeports":
+      return { key: ["inet_proto", "inet_service"] };
+    case "cluster-ips":
+      return { key: [address] };
+    case "hairpin":
+      return { key: [address, address] };
+    case "pods":
+      return { key: [address], interval: true };
+  }
+}
+
+/** Where a packet for a service without endpoints goes. */
+export const REJECT_CHAIN = "reject";
+
+/** The whole table anew, without services. `pods`: the pods' ranges of this family. */
+export function serviceTableChanges(table: Table, family: RuleFamily, pods: readonly string[]): Change[] {
+  return [
+    change.addTable(table),
+    change.deleteTable(table),
+    change.addTable(table),
+    ...SHARED_SETS.map((set) => change.addSet(table, set, sharedSetDefinition(set, family))),
+    ...change.addElements(
+      table,
+      "pods",
+      sharedSetDefinition("pods", family),
+      pods.map((range) => ({ key: [range] })),
+    ),
+    ...dispatchChanges(table, family),
+    ...sourceChanges(table, family),
+    ...refusalChanges(table, family),
+  ];
+}
+
+/** Chains of the table without services, with how many rules each has. */
+export function baseChains(family: RuleFamily): ReadonlyMap<string, number> {
+  return new Map([
+    ["prerouting", 2],
+    ["output", 2],
+    ["postrouting", family === "ip" ? 4 : 3],
+    [REJECT_CHAIN, 1],
+    ["input", 3],
+    ["forward", 2],
+    ["filter-output", 3],
+  ]);
+}
+
+function addresses(family: RuleFamily): r.AddressFields {
+  return family === "ip" ? r.ip : r.ip6;
+}
+
+function dispatchChanges(table: Table, family: RuleFamily): Change[] {
+  const { daddr } = addresses(family);
+  const toService = [r.vmap([daddr, r.l4proto, r.dport], "services")];
+  const toNodePort = r.vmap([r.l4proto, r.dport], "nodeports");
+  const local = r.is(r.fibDaddrType, r.LOCAL);
+  const notLoopback = family === "ip" ? r.notInPrefix(daddr, "127.0.0.0/8") : r.isNot(daddr, "::1");
+  return [
+    change.addChain(table, "prerouting", { type: "nat", at: "prerouting", priority: PRIORITY.dstnat }),
+    change.addRule(table, "prerouting", toService),
+    change.addRule(table, "prerouting", [local, notLoopback, toNodePort]),
+    change.addChain(table, "output", { type: "nat", at: "output", priority: PRIORITY.dstnat }),
+    change.addRule(table, "output", toService),
+    change.addRule(table, "output", family === "ip" ? [local, toNodePort] : [local, notLoopback, toNodePort]),
+  ];
+}
+
+/** Replies must come back through this node: whoever is no pod, and a pod that reaches itself, gets the node's address. */
+function sourceChanges(table: Table, family: RuleFamily): Change[] {
+  const { saddr, daddr, ctOriginalDaddr } = addresses(family);
+  const translated = r.hasAny(r.ctStatus, r.CT_DNAT);
+  const stranger = r.isNotIn([saddr], "pods");
+  const leaves = r.isNot(r.oifname, "lo");
+  const original = [ctOriginalDaddr, r.l4proto, r.ctOriginalDport];
+  const rules = [
+    [translated, r.isIn([saddr, daddr], "hairpin"), r.masquerade()],
+    ...(family === "ip" ? [[translated, leaves, r.inPrefix(saddr, "127.0.0.0/8"), r.masquerade()]] : []),
+    [translated, leaves, stranger, r.isIn(original, "masquerade"), r.masquerade()],
+    // A node port is reached by any address, but not by a service's, whose port may be the same number.
+    [
+      translated,
+      leaves,
+      stranger,
+      r.isNotIn([ctOriginalDaddr], "cluster-ips"),
+      r.isIn([r.l4proto, r.ctOriginalDport], "masquerade-nodeports"),
+      r.masquerade(),
+    ],
+  ];
+  return [
+    change.addChain(table, "postrouting", { type: "nat", at: "postrouting", priority: PRIORITY.srcnat }),
+    ...rules.map((rule) => change.addRule(table, "postrouting", rule)),
+  ];
+}
+
+/** What was not translated because there is no endpoint, or no such port, is answered: nobody waits for a timeout. */
+function refusalChanges(table: Table, family: RuleFamily): Change[] {
+  const { daddr } = addresses(family);
+  const fresh = r.hasAny(r.ctState, r.CT_NEW);
+  const untranslated = r.hasNone(r.ctStatus, r.CT_DNAT);
+  const service = [fresh, r.vmap([daddr, r.l4proto, r.dport], "no-endpoints")];
+  const nodePort = [fresh, r.is(r.fibDaddrType, r.LOCAL), r.vmap([r.l4proto, r.dport], "no-endpoint-nodeports")];
+  const unknownPort = [fresh, untranslated, r.isIn([daddr], "cluster-ips"), r.goto(REJECT_CHAIN)];
+  const hook = (name: string, at: "input" | "forward" | "output", rules: (readonly r.Statement[])[]): Change[] => [
+    change.addChain(table, name, { type: "filter", at, priority: PRIORITY.dstnat - 10 }),
+    ...rules.map((rule) => change.addRule(table, name, rule)),
+  ];
+  return [
+    change.addChain(table, REJECT_CHAIN),
+    change.addRule(table, REJECT_CHAIN, [r.reject(family)]),
+    ...hook("input", "input", [service, nodePort, unknownPort]),
+    ...hook("forward", "forward", [service, unknownPort]),
+    // After the translation of what this host itself sends, unlike its namesakes.
+    change.addChain(table, "filter-output", { type: "filter", at: "output", priority: PRIORITY.filter }),
+    ...[service, nodePort, unknownPort].map((rule) => change.addRule(table, "filter-output", rule)),
+  ];
+}
