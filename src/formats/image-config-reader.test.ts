@@ -53,8 +53,8 @@ test("wrong shapes are refused, naming the field", () => {
     [{ rootfs: { type: "squashfs" } }, /rootfs type "squashfs" is not "layers"/],
     [{ rootfs: { type: "layers", diff_ids: ["sha256:xyz"] } }, /invalid checksum digest/],
     [
-      { rootfs: { type: "layers", diff_ids: Array(126).fill(digestOf("a")) } },
-      /rootfs diff_ids has 126 entries: at most 125/,
+      { rootfs: { type: "layers", diff_ids: Array(1025).fill(digestOf("a")) } },
+      /rootfs diff_ids has 1025 entries: at most 1024/,
     ],
     [{ rootfs, config: { Env: "A=b" } }, /config Env is not a list/],
     [{ rootfs, config: { Env: [1] } }, /config Env\[0\] is not a string/],

@@ -8,6 +8,7 @@ import {
   optionalArray,
   optionalBoolean,
   optionalCount,
+  optionalInteger,
   optionalSet,
   optionalString,
   optionalStringMap,
@@ -16,8 +17,8 @@ import {
   type JsonObject,
 } from "./image-json.ts";
 
-/** Bounds on an image configuration. Docker's limit on layers is 125 (layer.maxLayerDepth). */
-export const CONFIG_LIMITS = { bytes: 8 * 1024 * 1024, layers: 125, history: 4096, entries: 65_536 } as const;
+/** Bounds on an image configuration. */
+export const CONFIG_LIMITS = { bytes: 8 * 1024 * 1024, layers: 1024, history: 4096, entries: 65_536 } as const;
 
 /**
  * Reads an image configuration document. Unknown fields are left out of the result (the document itself is kept in the
@@ -79,7 +80,7 @@ export function readRunConfig(object: JsonObject): RunConfig {
     WorkingDir: optionalString(object["WorkingDir"], "config WorkingDir"),
     Labels: optionalStringMap(object["Labels"], "config Labels"),
     StopSignal: optionalString(object["StopSignal"], "config StopSignal"),
-    StopTimeout: optionalCount(object["StopTimeout"], "config StopTimeout"),
+    StopTimeout: optionalInteger(object["StopTimeout"], "config StopTimeout"),
     ArgsEscaped: optionalBoolean(object["ArgsEscaped"], "config ArgsEscaped"),
     Shell: strings("Shell"),
     OnBuild: strings("OnBuild"),

@@ -50,6 +50,13 @@ export function optionalCount(value: unknown, what: string): number | undefined 
   return value === undefined || value === null ? undefined : asCount(value, what);
 }
 
+/** A whole number of either sign. */
+export function optionalInteger(value: unknown, what: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw invalid(`${what} is not a whole number`);
+  return value;
+}
+
 /** null counts as absent, as Go reads it. */
 export function optionalArray(value: unknown, what: string, maxLength: number): readonly unknown[] | undefined {
   if (value === undefined || value === null) return undefined;

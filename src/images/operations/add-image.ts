@@ -1,7 +1,7 @@
 import { GantryError } from "#base/errors.ts";
 import { chainIds, digestOf, type Digest } from "#formats/digest.ts";
 import type { Descriptor, ImageConfig } from "#formats/image-config.ts";
-import { CONFIG_LIMITS, parseImageConfig } from "#formats/image-config-reader.ts";
+import { parseImageConfig } from "#formats/image-config-reader.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "#formats/image-media-types.ts";
 import { parseReference, referenceString } from "#formats/reference.ts";
 import type { ContentLease } from "../content-store.ts";
@@ -21,6 +21,9 @@ export interface WantedLayer {
   done?(digest: Digest | undefined): Promise<void> | void;
 }
 
+/** Docker's limit (moby layer.maxLayerDepth), which leaves room for the container's own two: overlayfs takes more. */
+const MAX_LAYERS = 125;
+
 /** Layers that are here and stay until `release`. */
 export interface HeldChain {
   readonly top: Digest | undefined;
@@ -34,7 +37,7 @@ export interface HeldChain {
  */
 export function ensureChain(context: Context, wanted: readonly WantedLayer[]): Promise<HeldChain> {
   const ids = chainIds(wanted.map((layer) => layer.diffId));
-  if (ids.length > CONFIG_LIMITS.layers) throw new GantryError("invalid", "max depth exceeded");
+  if (ids.length > MAX_LAYERS) throw new GantryError("invalid", "max depth exceeded");
   return context.chains.run(ids.at(-1) ?? "", async () => {
     const { layers } = context;
     let present = 0;

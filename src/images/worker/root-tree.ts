@@ -2,6 +2,8 @@ import { closeSync, lstatSync, type Stats } from "node:fs";
 import { GantryError } from "#base/errors.ts";
 import { encodeName, systemName } from "#formats/tar-text.ts";
 import {
+  fchmodat,
+  fchownat,
   mkdirat,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -69,8 +71,12 @@ export function rootTree(root: number): RootTree {
   const make = (parts: readonly string[]): number => {
     const parent = directory(parts.slice(0, -1));
     const key = parts.join("/");
+    const name = systemName(parts.at(-1) ?? "");
     try {
-      mkdirat(parent, systemName(parts.at(-1) ?? ""), 0o755);
+      mkdirat(parent, name, 0o755);
+      // A parent with the setgid bit has handed down that bit and its group.
+      fchownat(parent, name, 0, 0);
+      fchmodat(parent, name, 0o755);
       implicit.add(key);
       return keep(key, openat2(root, systemName(key), DIRECTORY));
     } catch (error) {
