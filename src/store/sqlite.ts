@@ -219,7 +219,7 @@ function writeFailure(path: string, { message, full }: { message: string; full: 
 
 function workerFile(): URL {
   const source = import.meta.url.endsWith(".ts");
-  return new URL(source ? "./sqlite/worker.ts" : "./store-worker.js", import.meta.url);
+  return new URL(source ? "./sqlite/store.worker.ts" : "./store.worker.js", import.meta.url);
 }
 
 function rethrowLater(error: unknown): void {
