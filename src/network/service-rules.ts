@@ -106,12 +106,13 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
       services.forEach(checkService);
       const difference = compare(units, services);
       difference.remember(shared);
-      const changes = RULE_FAMILIES.flatMap((family) =>
-        differenceChanges({ family, name }, difference, shared[family].takeChanges()),
-      );
+      const elements = { ip: shared.ip.takeChanges(), ip6: shared.ip6.takeChanges() };
       try {
-        if (begun) nft.apply(changes);
-        else restore();
+        if (!begun) restore();
+        else
+          nft.apply(
+            RULE_FAMILIES.flatMap((family) => differenceChanges({ family, name }, difference, elements[family])),
+          );
         generation = nft.generation();
       } catch (error) {
         if (!begun || !isSyscallError(error)) throw error;

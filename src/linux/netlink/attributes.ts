@@ -23,7 +23,8 @@ export function attribute(type: number, value: Uint8Array): Attribute {
       `netlink attribute ${type}: ${value.length} bytes, at most ${MAX_VALUE_BYTES} fit`,
     );
   }
-  const bytes = Buffer.alloc(align(HEADER_BYTES + value.length));
+  // From Node's pool: a transaction has thousands of these.
+  const bytes = Buffer.allocUnsafe(align(HEADER_BYTES + value.length)).fill(0, HEADER_BYTES + value.length);
   bytes.writeUInt16LE(HEADER_BYTES + value.length, 0);
   bytes.writeUInt16LE(type, 2);
   bytes.set(value, HEADER_BYTES);
@@ -50,13 +51,13 @@ export function u8(type: number, value: number): Attribute {
 }
 
 export function u16(type: number, value: number): Attribute {
-  const bytes = Buffer.alloc(2);
+  const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16LE(value);
   return attribute(type, bytes);
 }
 
 export function u32(type: number, value: number): Attribute {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32LE(value >>> 0);
   return attribute(type, bytes);
 }
@@ -73,19 +74,19 @@ export function be32(type: number, value: number): Attribute {
 
 /** 64 bits in network order. */
 export function be64(type: number, value: bigint): Attribute {
-  const bytes = Buffer.alloc(8);
+  const bytes = Buffer.allocUnsafe(8);
   bytes.writeBigUInt64BE(value);
   return attribute(type, bytes);
 }
 
 export function be16Bytes(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
+  const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16BE(value);
   return bytes;
 }
 
 export function be32Bytes(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value >>> 0);
   return bytes;
 }
