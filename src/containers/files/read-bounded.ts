@@ -27,7 +27,8 @@ export function readBounded(root: number, path: string, maxBytes: number): strin
   }
 }
 
-function openFile(root: number, path: string): number | undefined {
+/** Opens a file below a root for reading, links followed inside; undefined when there is none. The caller closes it. */
+export function openFile(root: number, path: string): number | undefined {
   try {
     return openat2(root, systemName(path), {
       flags: O_RDONLY | O_NONBLOCK,

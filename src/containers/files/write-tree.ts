@@ -32,6 +32,10 @@ import { lstatIn, makeDirectory, openDirectory, pathIn, splitPath } from "./root
 export interface WriteOptions {
   /** Owner of everything instead of the archive's. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Permission bits of everything instead of the archive's. */
+  readonly mode?: number;
+  /** Modification time of everything instead of the archive's. */
+  readonly modifiedNanos?: bigint;
   /** Refuse to put a directory in the place of something else, and the other way round (else the old one goes). */
   readonly keepKinds: boolean;
   /** The most bytes of all files together. */
@@ -51,7 +55,12 @@ export function treeWriter(
   let written = 0;
   let file: OpenFile | undefined;
   return {
-    entry(entry) {
+    entry(given) {
+      const entry = {
+        ...given,
+        ...(options.mode !== undefined && { mode: options.mode }),
+        ...(options.modifiedNanos !== undefined && { modifiedNanos: options.modifiedNanos }),
+      };
       written += entry.size;
       if (options.limitBytes !== undefined && written > options.limitBytes)
         throw new GantryError("too-large", `archive has more than ${options.limitBytes} bytes`);

@@ -1,12 +1,14 @@
 import { GantryError } from "#base/errors.ts";
 import { signal, type Signal } from "#base/signal.ts";
-import type { OciSpec } from "#formats/oci-spec.ts";
 import type { Cgroup } from "#linux/cgroups.ts";
 import type { Shim } from "#linux/shim.ts";
 import type { Endpoint } from "#network/networks.ts";
 import type { Container, ContainerExit } from "../engine.ts";
 import type { ContainerRecord } from "./record.ts";
 import { publicState } from "./state.ts";
+
+/** The shim's name for a container's first process. */
+export const INIT = "init";
 
 /** A container in the memory of the engine. Changed only by the verb that holds the container's place in `serial`. */
 export interface Entry {
@@ -19,6 +21,8 @@ export interface Entry {
   run: Run | undefined;
   /** Cancels the restart that is due. */
   cancelRestart: (() => void) | undefined;
+  /** It is being restarted by a user: its end does not remove it. */
+  keep: boolean;
   /** Attachers that wait for the next start. */
   readonly waiting: Set<PendingAttach>;
   /** Each end of a run, and a start that failed. */
@@ -29,9 +33,9 @@ export interface Entry {
 }
 
 export interface Run {
-  readonly shim: Shim;
+  /** undefined: it was lost, and the run is about to be ended. */
+  readonly shim: Shim | undefined;
   readonly cgroup: Cgroup;
-  readonly spec: OciSpec;
   /** Resolves when the run has ended and everything of it is written. */
   readonly ended: PromiseWithResolvers<void>;
   /** Stops the health checks. */
@@ -52,6 +56,7 @@ export function newEntry(record: ContainerRecord): Entry {
     execIds: [],
     run: undefined,
     cancelRestart: undefined,
+    keep: false,
     waiting: new Set(),
     exits: signal(),
     removed: signal(),
@@ -78,10 +83,10 @@ export function viewOf(entry: Entry, logPath: string): Container {
   return entry.view;
 }
 
-/** The run of a container that has a process. Throws `conflict` in Docker's words when it has none. */
-export function runOf(entry: Entry): Run {
-  if (entry.run) return entry.run;
-  throw notRunning(entry.id);
+/** The shim of a container that has a process. Throws `conflict` in Docker's words when it has none. */
+export function shimOf({ id, run }: Entry): Shim {
+  if (run?.shim) return run.shim;
+  throw notRunning(id);
 }
 
 export function notRunning(id: string): GantryError {

@@ -12,12 +12,18 @@ export interface Places {
   /** One directory per running container: its shim's. */
   readonly shims: string;
   shim(id: string): string;
+  /** One tmpfs per running container whose IPC namespace is shareable. */
+  readonly sharedMemories: string;
+  sharedMemory(id: string): string;
+  /** Shims that only mount a root for a moment. */
+  readonly helpers: string;
 }
 
 /** `data` outlasts the machine's restarts, `run` need not. */
 export function placesIn(data: string, run: string): Places {
   const containers = join(data, "containers");
   const shims = join(run, "shims");
+  const sharedMemories = join(run, "shm");
   return {
     containers,
     container: (id) => join(containers, id),
@@ -26,5 +32,8 @@ export function placesIn(data: string, run: string): Places {
     volumes: join(data, "volumes"),
     shims,
     shim: (id) => join(shims, id),
+    sharedMemories,
+    helpers: join(run, "helpers"),
+    sharedMemory: (id) => join(sharedMemories, id),
   };
 }

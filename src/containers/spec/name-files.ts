@@ -1,3 +1,5 @@
+import type { ResolvConf } from "#network/resolv-conf.ts";
+
 /** The text of /etc/hosts, /etc/hostname and /etc/resolv.conf, as dockerd writes them (moby, libnetwork: etchosts, resolvconf). */
 
 export interface HostsEntry {
@@ -29,17 +31,10 @@ export function ownNames(hostname: string, domainname: string | undefined): stri
   return dot > 0 ? `${full} ${full.slice(0, dot)}` : full;
 }
 
-/** "name:address" of `--add-host`, where "host-gateway" stands for the host as the default bridge sees it. */
-export function extraEntry(text: string, gateway: string): HostsEntry {
+/** "name:address" of `--add-host`. */
+export function extraEntry(text: string): HostsEntry {
   const colon = text.indexOf(":");
-  const address = text.slice(colon + 1);
-  return { names: text.slice(0, colon), address: address === "host-gateway" ? gateway : address };
-}
-
-export interface ResolvConf {
-  readonly servers: readonly string[];
-  readonly search: readonly string[];
-  readonly options: readonly string[];
+  return { names: text.slice(0, colon), address: text.slice(colon + 1) };
 }
 
 /** The address at which the name server of user-defined networks answers, inside each container. */
@@ -57,14 +52,14 @@ export function resolvConfText(
   overrides: ResolvConf | undefined,
   mode: "host" | "legacy" | "internal",
 ): string {
-  const given = overrides ?? { servers: [], search: [], options: [] };
+  const given = overrides ?? { nameservers: [], search: [], options: [] };
   const search = given.search.length > 0 ? given.search : host.search;
   const options = given.options.length > 0 ? given.options : host.options;
   const servers = mode === "internal" ? [NAME_SERVER] : outsideServers(host, given, mode);
   const allOptions =
     mode === "internal" && !options.some((option) => option.startsWith("ndots:")) ? [...options, "ndots:0"] : options;
   const overridden = [
-    given.servers.length > 0 ? "nameservers" : "",
+    given.nameservers.length > 0 ? "nameservers" : "",
     given.search.length > 0 ? "search" : "",
     given.options.length > 0 ? "options" : "",
   ].filter(Boolean);
@@ -85,15 +80,15 @@ export function resolvConfText(
 }
 
 function outsideServers(host: ResolvConf, given: ResolvConf, mode: "host" | "legacy"): readonly string[] {
-  if (given.servers.length > 0) return given.servers;
-  if (mode === "host") return host.servers;
-  const reachable = host.servers.filter((server) => !isLoopback(server));
+  if (given.nameservers.length > 0) return given.nameservers;
+  if (mode === "host") return host.nameservers;
+  const reachable = host.nameservers.filter((server) => !isLoopback(server));
   return reachable.length > 0 ? reachable : PUBLIC_SERVERS;
 }
 
 function extServers(host: ResolvConf, given: ResolvConf): readonly string[] {
-  if (given.servers.length > 0) return given.servers;
-  return host.servers.map((server) => (isLoopback(server) ? `host(${server})` : server));
+  if (given.nameservers.length > 0) return given.nameservers;
+  return host.nameservers.map((server) => (isLoopback(server) ? `host(${server})` : server));
 }
 
 /** `--dns-search .` asks for no search domain at all. */
@@ -101,18 +96,4 @@ const isSearchOff = (search: readonly string[]): boolean => search.length === 1 
 
 function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1" || address === "localhost";
-}
-
-/** Reads a resolv.conf (resolv.conf(5)): the last `search` or `domain` line counts, servers and options add up. */
-export function parseResolvConf(text: string): ResolvConf {
-  const servers: string[] = [];
-  const options: string[] = [];
-  let search: string[] = [];
-  for (const line of text.split("\n")) {
-    const [key, ...values] = line.trim().split(/\s+/);
-    if (key === "nameserver" && values[0]) servers.push(values[0]);
-    else if (key === "search" || key === "domain") search = values;
-    else if (key === "options") options.push(...values);
-  }
-  return { servers, search, options };
 }

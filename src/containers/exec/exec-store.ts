@@ -1,0 +1,100 @@
+import type { Clock } from "#base/clock.ts";
+import { GantryError } from "#base/errors.ts";
+import type { Exec, ExecConfig } from "../engine.ts";
+import type { ExecHooks } from "../lifecycle/context.ts";
+import type { Entry } from "../lifecycle/entry.ts";
+
+/** An exec in memory; none is kept over a restart of the engine, as with dockerd. */
+export interface ExecEntry {
+  readonly id: string;
+  readonly entry: Entry;
+  readonly config: ExecConfig;
+  state: Exec["state"];
+  readonly ended: PromiseWithResolvers<number>;
+}
+
+export interface ExecStore extends ExecHooks {
+  add(id: string, entry: Entry, config: ExecConfig): ExecEntry;
+  /** Throws `not-found` in Docker's words. */
+  get(id: string): ExecEntry;
+  started(exec: ExecEntry, pid: number): void;
+  /** It could not be started: ends with this code. */
+  failed(exec: ExecEntry, code: number): void;
+}
+
+/** Execs that wait to be started or have ended are kept for inspection up to this many; the oldest make room. */
+const KEPT_EXECS = 4096;
+
+/** `onEnd` is told of each exec that ends by itself. */
+export function execStore(clock: Clock, onEnd: (exec: ExecEntry, code: number) => void): ExecStore {
+  const execs = new Map<string, ExecEntry>();
+
+  function changed(exec: ExecEntry, state: Exec["state"]): void {
+    exec.state = state;
+    const live = exec.entry.execIds.filter((id) => id !== exec.id);
+    exec.entry.execIds = state.status === "running" ? [...live, exec.id] : live;
+    exec.entry.view = undefined;
+  }
+
+  function end(exec: ExecEntry, pid: number, code: number): void {
+    changed(exec, { status: "exited", pid, code });
+    exec.ended.resolve(code);
+    // The newest of those that have ended are the last to go.
+    execs.delete(exec.id);
+    execs.set(exec.id, exec);
+  }
+
+  function makeRoom(): void {
+    let kept = 0;
+    for (const { state } of execs.values()) if (state.status !== "running") kept++;
+    for (const [id, { state }] of execs) {
+      if (kept < KEPT_EXECS) return;
+      if (state.status === "running") continue;
+      execs.delete(id);
+      kept--;
+    }
+  }
+
+  return {
+    add(id, entry, config) {
+      makeRoom();
+      const exec: ExecEntry = { id, entry, config, state: { status: "created" }, ended: Promise.withResolvers() };
+      execs.set(id, exec);
+      return exec;
+    },
+    get(id) {
+      const exec = execs.get(id);
+      if (exec) return exec;
+      throw new GantryError("not-found", `No such exec instance: ${id}`, { exec: id });
+    },
+    started(exec, pid) {
+      // Its end may have been told already.
+      if (exec.state.status === "created") changed(exec, { status: "running", pid });
+    },
+    failed: (exec, code) => end(exec, 0, code),
+    ended(_entry, id, code) {
+      const exec = execs.get(id);
+      if (!exec || exec.state.status === "exited") return;
+      end(exec, exec.state.status === "running" ? exec.state.pid : 0, code);
+      onEnd(exec, code);
+    },
+    async allEnded(entry, timeoutMs) {
+      const live = entry.execIds.flatMap((id) => execs.get(id)?.ended.promise ?? []);
+      if (live.length === 0) return true;
+      const late = Promise.withResolvers<false>();
+      const cancel = clock.after(timeoutMs, () => late.resolve(false));
+      try {
+        return await Promise.race([Promise.all(live).then(() => true), late.promise]);
+      } finally {
+        cancel();
+      }
+    },
+    forget(entry) {
+      for (const [id, exec] of execs) if (exec.entry === entry) execs.delete(id);
+    },
+  };
+}
+
+export function execView({ id, entry, config, state }: ExecEntry): Exec {
+  return { id, containerId: entry.id, config, state };
+}

@@ -1,0 +1,79 @@
+import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { errorText, GantryError } from "#base/errors.ts";
+import { hexId } from "#base/ids.ts";
+import type { Container, ContainerConfig, MountPoint } from "../engine.ts";
+import { copyUpVolumes } from "../files/copy-up.ts";
+import { mountPoint } from "../spec/mount-points.ts";
+import { containerEvent, type EngineContext } from "./context.ts";
+import { newEntry } from "./entry.ts";
+import type { ContainerRecord } from "./record.ts";
+import { undoList, type Undo } from "./undo.ts";
+
+/**
+ * Makes a container. Its directory is the intent: a directory without a record is a creation cut short, and is cleaned up when the engine
+ * opens. Throws `invalid`, `conflict` (the name) or what the image store throws, with everything undone.
+ */
+export async function createContainer(context: EngineContext, config: ContainerConfig): Promise<Container> {
+  const { registry, places, logger } = context;
+  const id = hexId(context.random);
+  const name = registry.reserveName(id, config.name);
+  const undo = undoList();
+  undo.add(() => registry.releaseName(name));
+  try {
+    mkdirSync(places.container(id), { mode: 0o710 });
+    undo.add(() => rm(places.container(id), { recursive: true, force: true }));
+    const mounts = await resolveMounts(context, id, config, undo);
+    await context.images.createSnapshot(id, config.imageId);
+    undo.add(() => context.images.removeSnapshot(id));
+    const record: ContainerRecord = {
+      version: 1,
+      id,
+      name,
+      config: completed(config, id),
+      createdAt: context.clock.now(),
+      state: { status: "created" },
+      restartCount: 0,
+      lastDelayMs: 0,
+      stopped: false,
+      mounts,
+    };
+    const entry = newEntry(record);
+    await copyUpVolumes(context, record);
+    registry.save(entry, {}, true);
+    registry.add(entry);
+    containerEvent(context, entry, "create");
+    return registry.view(entry);
+  } catch (error) {
+    await undo.run((failure) => logger.warn({ container: id, error: errorText(failure) }, "undoing a creation"));
+    throw error;
+  }
+}
+
+/** Without a host name of its own it is called by its short id, or as the host whose network it shares (moby, daemon/container). */
+function completed(config: ContainerConfig, id: string): ContainerConfig {
+  if (config.hostname !== "") return config;
+  const { network, uts } = config.namespaces;
+  if (network.kind === "host" || uts.kind === "host") return { ...config, hostname: hostname() };
+  return { ...config, hostname: id.slice(0, 12) };
+}
+
+async function resolveMounts(
+  { volumes }: EngineContext,
+  id: string,
+  config: ContainerConfig,
+  undo: Undo,
+): Promise<MountPoint[]> {
+  const points: MountPoint[] = [];
+  for (const mount of config.mounts) {
+    const volume = mount.kind === "volume" ? await volumes.ensure(mount.name, id) : undefined;
+    if (volume && mount.kind === "volume" && mount.name === undefined)
+      undo.add(() => volumes.remove(volume.name, true));
+    const point = mountPoint(mount, volume);
+    if (points.some(({ destination }) => destination === point.destination))
+      throw new GantryError("invalid", `Duplicate mount point: ${point.destination}`, { target: point.destination });
+    points.push(point);
+  }
+  return points;
+}

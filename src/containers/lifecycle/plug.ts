@@ -1,0 +1,79 @@
+import { GantryError } from "#base/errors.ts";
+import type { Endpoint, Network } from "#network/networks.ts";
+import type { NetworkAttachment } from "../engine.ts";
+import type { EngineContext } from "./context.ts";
+import type { Entry } from "./entry.ts";
+
+type Context = Pick<EngineContext, "networks" | "events">;
+
+/** Plugs a container's namespace into its networks, in order: eth0 and the default route belong to the first. */
+export async function plugAll(context: Context, entry: Entry, pid: number): Promise<void> {
+  for (const attachment of entry.record.config.networks) await plug(context, entry, attachment, pid);
+}
+
+/** Plugs it into one network. Throws `not-found` for an unknown one, `conflict` for an address or port in use. */
+export async function plug(
+  context: Context,
+  entry: Entry,
+  attachment: NetworkAttachment,
+  pid: number,
+): Promise<Endpoint> {
+  const network = networkOf(context, attachment.network);
+  const { dns } = entry.record.config;
+  const endpoint = await context.networks.attach({
+    owner: entry.id,
+    name: entry.record.name,
+    networkId: network.id,
+    pid,
+    interfaceName: freeInterface(entry.endpoints),
+    ...(attachment.ipv4 !== undefined && { ipv4: attachment.ipv4 }),
+    ...(attachment.ipv6 !== undefined && { ipv6: attachment.ipv6 }),
+    ...(attachment.mac !== undefined && { mac: attachment.mac }),
+    aliases: aliasesOf(entry, attachment),
+    ports: attachment.ports,
+    defaultGateway: entry.endpoints.length === 0,
+    ...(dns && dns.servers.length > 0 && { dns: dns.servers }),
+  });
+  entry.endpoints = [...entry.endpoints, endpoint];
+  entry.view = undefined;
+  networkEvent(context, network, "connect", entry.id);
+  return endpoint;
+}
+
+export async function unplugAll(context: Context, entry: Entry): Promise<void> {
+  for (const endpoint of entry.endpoints) await unplug(context, entry, endpoint);
+}
+
+export async function unplug(context: Context, entry: Entry, endpoint: Endpoint): Promise<void> {
+  await context.networks.detach(entry.id, endpoint.networkId);
+  entry.endpoints = entry.endpoints.filter((each) => each !== endpoint);
+  entry.view = undefined;
+  const network = context.networks.find(endpoint.networkId);
+  if (network) networkEvent(context, network, "disconnect", entry.id);
+}
+
+export function networkOf({ networks }: Pick<EngineContext, "networks">, reference: string): Network {
+  const network = networks.find(reference);
+  if (network) return network;
+  throw new GantryError("not-found", `network ${reference} not found`, { network: reference });
+}
+
+/** Names that resolve to the container on a network, beside its own: the short id, what the user gave, its host name. */
+function aliasesOf({ id, record }: Entry, { aliases }: NetworkAttachment): string[] {
+  return Array.from(new Set([id.slice(0, 12), ...aliases, record.config.hostname].filter(Boolean)));
+}
+
+function freeInterface(endpoints: readonly Endpoint[]): string {
+  let number = 0;
+  while (endpoints.some(({ interfaceName }) => interfaceName === `eth${number}`)) number++;
+  return `eth${number}`;
+}
+
+function networkEvent({ events }: Context, network: Network, action: string, container: string): void {
+  events.record({
+    type: "network",
+    action,
+    actorId: network.id,
+    attributes: { container, name: network.name, type: network.driver },
+  });
+}

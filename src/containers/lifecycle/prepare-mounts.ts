@@ -1,0 +1,47 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { GantryError } from "#base/errors.ts";
+import type { OciMount } from "#formats/oci-spec.ts";
+import { cleanTarget, userMounts } from "../spec/mount-points.ts";
+import type { EngineContext } from "./context.ts";
+import type { Entry } from "./entry.ts";
+
+/** Makes ready what a container mounts: sources that may be made are made, volumes with options are mounted. */
+export async function prepareMounts(
+  { volumes }: Pick<EngineContext, "volumes">,
+  entry: Entry,
+): Promise<readonly OciMount[]> {
+  const { config, mounts } = entry.record;
+  for (const mount of config.mounts) if (mount.kind === "bind") prepareSource(mount.source, mount.create);
+  for (const { type, name } of mounts) if (type === "volume" && name !== undefined) await volumes.activate(name);
+  return userMounts(config.mounts, mounts);
+}
+
+/** Mounts that bind a path below their source, by destination. */
+export function subpathsOf({ record }: Entry): ReadonlyMap<string, string> {
+  const subpaths = new Map<string, string>();
+  for (const mount of record.config.mounts) {
+    if (mount.kind !== "tmpfs" && mount.subpath) subpaths.set(cleanTarget(mount.target), mount.subpath);
+  }
+  return subpaths;
+}
+
+/** After the end of a run: volumes with options are unmounted when no one else uses them. */
+export async function deactivateVolumes({ volumes }: Pick<EngineContext, "volumes">, entry: Entry): Promise<void> {
+  for (const name of volumesOf(entry)) await volumes.deactivate(name);
+}
+
+/** Volumes that a container has, by name. */
+export function volumesOf({ record }: Entry): readonly string[] {
+  return record.mounts.flatMap(({ type, name }) => (type === "volume" && name !== undefined ? [name] : []));
+}
+
+function prepareSource(source: string, create: boolean): void {
+  if (existsSync(source)) return;
+  if (!create)
+    throw new GantryError(
+      "invalid",
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      { source },
+    );
+  mkdirSync(source, { recursive: true, mode: 0o755 });
+}
