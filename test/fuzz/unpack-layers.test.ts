@@ -196,6 +196,7 @@ test("plain archives give the same tree as GNU tar makes of them", { skip }, () 
           "--numeric-owner",
           "--same-owner",
           "--delay-directory-restore",
+          "--absolute-names",
           "--xattrs",
           "--xattrs-include=*",
           "-xpf",
