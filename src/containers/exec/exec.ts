@@ -4,8 +4,9 @@ import { hexId } from "#base/ids.ts";
 import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import type { OciProcess, OciSpec } from "#formats/oci-spec.ts";
 import type { ProcessIo } from "#linux/shim.ts";
+import { close, isSyscallError, O_DIRECTORY, O_PATH, open } from "#linux/syscalls.ts";
 import type { Exec, ExecConfig } from "../engine.ts";
-import { runningRoot } from "../files/running-root.ts";
+import { readBounded } from "../files/read-bounded.ts";
 import { planExec } from "../launch.ts";
 import { containerEvent, type EngineContext } from "../lifecycle/context.ts";
 import { notRunning, shimOf, type Entry } from "../lifecycle/entry.ts";
@@ -143,15 +144,24 @@ function execProcess({ record }: Entry, exec: ExecConfig, spec: OciSpec, user: P
 }
 
 /** Names are looked up in the files that the container has now. */
-function execUser({ record }: Entry, { user }: ExecConfig, pid: number): ProcessUser {
-  const root = runningRoot(pid);
+function execUser({ id, record }: Entry, { user }: ExecConfig, pid: number): ProcessUser {
+  const root = openRoot(id, pid);
   try {
-    const read = (path: string): string => root.readText(path, USER_FILE_BYTES) ?? "";
+    const read = (path: string): string => readBounded(root, path, USER_FILE_BYTES) ?? "";
     return resolveUser(user || record.config.user, record.config.additionalGroups ?? [], {
-      passwd: read("/etc/passwd"),
-      group: read("/etc/group"),
+      passwd: read("etc/passwd"),
+      group: read("etc/group"),
     });
   } finally {
-    root.close();
+    close(root);
+  }
+}
+
+function openRoot(id: string, pid: number): number {
+  try {
+    return open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
+  } catch (error) {
+    if (isSyscallError(error, "ENOENT", "ESRCH")) throw notRunning(id);
+    throw error;
   }
 }

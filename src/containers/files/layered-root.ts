@@ -113,7 +113,7 @@ function readBounded(place: string, path: string, maxBytes: number): string {
 }
 
 /** Reads a whole open file as text. Throws `invalid` when it is longer than `maxBytes`. */
-export function readText(fd: number, path: string, maxBytes: number): string {
+function readText(fd: number, path: string, maxBytes: number): string {
   const { size } = fstatSync(fd);
   if (size > maxBytes)
     throw new GantryError("invalid", `${path} in the container is larger than ${maxBytes} bytes`, { path, size });

@@ -1,9 +1,10 @@
-import { closeSync, fchmodSync, fchownSync, ftruncateSync, readdirSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fchownSync, fstatSync, ftruncateSync, readdirSync, writeSync } from "node:fs";
 import { GantryError } from "#base/errors.ts";
 import type { TarEntry } from "#formats/tar-entry.ts";
 import type { TarHandler } from "#formats/tar-reader.ts";
 import { decodeName, systemName } from "#formats/tar-text.ts";
 import {
+  AT_FDCWD,
   AT_REMOVEDIR,
   close,
   fchmodat,
@@ -17,6 +18,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
+  O_PATH,
   O_RDONLY,
   O_WRONLY,
   openat,
@@ -146,8 +148,18 @@ function makeNode(parent: number, name: string, entry: TarEntry): void {
 
 function setAttributes(parent: number, name: string, entry: TarEntry, { owner }: WriteOptions): void {
   fchownat(parent, systemName(name), owner?.uid ?? entry.uid, owner?.gid ?? entry.gid);
-  if (entry.type !== "symlink") fchmodat(parent, systemName(name), entry.mode);
+  if (entry.type !== "symlink") setMode(parent, name, entry.mode);
   if (entry.type !== "directory") utimensat(parent, systemName(name), timesOf(entry.modifiedNanos));
+}
+
+/** By a handle of the node itself: a link that the container puts in its place meanwhile must not be followed (CVE-2021-41089). */
+function setMode(parent: number, name: string, mode: number): void {
+  const handle = openat(parent, systemName(name), O_PATH | O_NOFOLLOW);
+  try {
+    if (!fstatSync(handle).isSymbolicLink()) fchmodat(AT_FDCWD, `/proc/self/fd/${handle}`, mode);
+  } finally {
+    close(handle);
+  }
 }
 
 function timesOf(nanos: bigint): { accessedNanos: bigint; modifiedNanos: bigint } {

@@ -31,6 +31,8 @@ export interface EngineContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly phase: Phase;
+  /** Resolves when all that an earlier engine left has been taken up. */
+  readonly opened: PromiseWithResolvers<void>;
   /** What the engine does for execs of a container that starts, ends or is adopted. */
   readonly execs: ExecHooks;
   /** Runs a health check; never rejects. */

@@ -25,8 +25,11 @@ export async function createContainer(context: EngineContext, config: ContainerC
     mkdirSync(places.container(id), { mode: 0o710 });
     undo.add(() => rm(places.container(id), { recursive: true, force: true }));
     const mounts = await resolveMounts(context, id, config, undo);
-    await context.images.createSnapshot(id, config.imageId);
-    undo.add(() => context.images.removeSnapshot(id));
+    // A sandbox has no root file system.
+    if (config.imageId !== undefined) {
+      undo.add(() => context.images.removeSnapshot(id));
+      await context.images.createSnapshot(id, config.imageId);
+    }
     const record: ContainerRecord = {
       version: 1,
       id,

@@ -15,8 +15,6 @@ export interface Places {
   /** One tmpfs per running container whose IPC namespace is shareable. */
   readonly sharedMemories: string;
   sharedMemory(id: string): string;
-  /** Shims that only mount a root for a moment. */
-  readonly helpers: string;
 }
 
 /** `data` outlasts the machine's restarts, `run` need not. */
@@ -33,7 +31,6 @@ export function placesIn(data: string, run: string): Places {
     shims,
     shim: (id) => join(shims, id),
     sharedMemories,
-    helpers: join(run, "helpers"),
     sharedMemory: (id) => join(sharedMemories, id),
   };
 }

@@ -5,8 +5,9 @@ import { launch } from "./start.ts";
 
 /** Starts a container again when its delay is over, unless someone else has decided meanwhile. */
 export function scheduleRestart(context: EngineContext, entry: Entry, delayMs: number): void {
-  const { serial, clock, logger, phase } = context;
+  const { serial, clock, logger, phase, opened } = context;
   const restart = async (): Promise<void> => {
+    await opened.promise;
     entry.cancelRestart = undefined;
     if (entry.record.state.status !== "restarting" || phase.current !== "running") return;
     const { restartCount, lastDelayMs, stopped } = entry.record;
