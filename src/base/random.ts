@@ -7,10 +7,27 @@ export interface Random {
   next(): number;
 }
 
+/** Asking the system for a few bytes at a time costs more than the bytes: they come out of a buffer, each once. */
+const POOL_BYTES = 4096;
+let pool = Buffer.alloc(0);
+let used = 0;
+
+function take(count: number): Buffer {
+  if (count > POOL_BYTES) return randomBytes(count);
+  if (used + count > pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    used = 0;
+  }
+  const bytes = Buffer.from(pool.subarray(used, used + count));
+  pool.fill(0, used, used + count);
+  used += count;
+  return bytes;
+}
+
 /** The machine's cryptographic randomness. */
 export const systemRandom: Random = {
-  bytes: (count) => randomBytes(count),
-  next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  bytes: take,
+  next: () => take(6).readUIntBE(0, 6) / 2 ** 48,
 };
 
 /** A repeatable sequence (mulberry32) for simulations; not for secrets. */

@@ -4,6 +4,7 @@ import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import type { Store } from "#store/store.ts";
 import { admissionChain, type Admission } from "./admission/admission.ts";
+import { builtInAdmission } from "./admission/built-in.ts";
 import type { Api } from "./api.ts";
 import { authenticator } from "./auth/authentication.ts";
 import { mastersFirst } from "./auth/authorizer.ts";
@@ -85,7 +86,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const authorizer = mastersFirst(rbac);
   const strategies = builtInStrategies({ services: serviceStrategy(pools) });
-  const admission: Admission = admissionChain([]);
+  const plugins = builtInAdmission({ store, resources, random, api: () => api });
+  const admission: Admission = admissionChain(plugins);
   const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
   const service = apiService(api, authorizer);
   let started = false;

@@ -3,18 +3,31 @@ import { namespaceStrategy } from "./namespaces.ts";
 import { podStrategy } from "./pods.ts";
 import { withoutStatus } from "./status.ts";
 import type { Strategies, Strategy } from "./strategy.ts";
+import { needsRevision, startsWithStatus, UNCONDITIONAL } from "./small.ts";
+
+const OWN: Readonly<Record<string, Strategy>> = {
+  pods: podStrategy,
+  namespaces: namespaceStrategy,
+  nodes: UNCONDITIONAL,
+  persistentvolumes: startsWithStatus({ phase: "Pending" }),
+  persistentvolumeclaims: startsWithStatus({ phase: "Pending" }),
+  endpoints: { createOnUpdate: true },
+  limitranges: { createOnUpdate: true },
+  "leases.coordination.k8s.io": { createOnUpdate: true, needsResourceVersion: true },
+  "endpointslices.discovery.k8s.io": { needsResourceVersion: false },
+  "runtimeclasses.node.k8s.io": needsRevision,
+  "customresourcedefinitions.apiextensions.k8s.io": { ...withoutStatus, needsResourceVersion: true },
+};
 
 /** The strategy of each kind; kinds that need nothing of their own get the plain one. */
 export function builtInStrategies(special: Readonly<Record<string, Strategy>>): Strategies {
-  const own: Readonly<Record<string, Strategy>> = { pods: podStrategy, namespaces: namespaceStrategy, ...special };
+  const known: Readonly<Record<string, Strategy>> = { ...OWN, ...special };
   return (definition) => {
-    const strategy =
-      definition.group === "" || own[qualifiedName(definition)] ? own[qualifiedName(definition)] : undefined;
-    return strategy ?? (definition.subresources.has("status") ? withoutStatus : PLAIN);
+    const name = qualifiedName(definition);
+    const own = Object.hasOwn(known, name) ? known[name] : undefined;
+    return own ?? (definition.subresources.has("status") ? withoutStatus : UNCONDITIONAL);
   };
 }
-
-const PLAIN: Strategy = {};
 
 /** `pods`, `deployments.apps`. */
 function qualifiedName({ group, resource }: ResourceDefinition): string {

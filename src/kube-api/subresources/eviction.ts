@@ -24,7 +24,9 @@ type BudgetObject = PodDisruptionBudget & KubeObject;
 export const evictionHandler: SubresourceHandler = {
   async create(api, context, ref, { value, duplicates = [] }, validation) {
     if (!isJsonObject(value)) throw badRequest("the body of the request must be one object");
-    const eviction = decodeObject(EVICTION, value, validation, duplicates).object as KubeObject & { deleteOptions?: DeleteOptions };
+    const eviction = decodeObject(EVICTION, value, validation, duplicates).object as KubeObject & {
+      deleteOptions?: DeleteOptions;
+    };
     const { name = "" } = eviction.metadata;
     if (name !== ref.name) throw badRequest("name in URL does not match name in Eviction object");
     const { object } = await get(api, ref.definition, ref.namespace, ref.name);
@@ -42,13 +44,21 @@ function canIgnoreBudgets({ metadata, status }: Pod & KubeObject): boolean {
 }
 
 /** Takes one disruption from the pod's budget, or throws 429. */
-async function claimDisruption(api: Api, context: RequestContext, namespace: string, pod: Pod & KubeObject): Promise<void> {
+async function claimDisruption(
+  api: Api,
+  context: RequestContext,
+  namespace: string,
+  pod: Pod & KubeObject,
+): Promise<void> {
   const definition = api.resources.expect("policy", "v1", "poddisruptionbudgets");
   const { documents } = await list(api, definition, namespace);
   const budgets = documents
     .map((document) => document.object as BudgetObject)
     .filter((budget) => matchesSelector(selectorOf(budget.spec?.selector), pod.metadata.labels));
-  if (budgets.length > 1) throw internalError("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
+  if (budgets.length > 1)
+    throw internalError(
+      "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+    );
   const [budget] = budgets;
   if (!budget) return;
   const ready = pod.status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True");
@@ -65,7 +75,8 @@ function healthyEnough({ status }: BudgetObject): boolean {
 function disrupted(api: Api, budget: BudgetObject, pod: string): KubeObject {
   const { name = "", generation = 0 } = budget.metadata;
   const { status } = budget;
-  if ((status?.observedGeneration ?? 0) < generation) throw refuse(`The disruption budget ${name} is still being processed by the server.`, 10);
+  if ((status?.observedGeneration ?? 0) < generation)
+    throw refuse(`The disruption budget ${name} is still being processed by the server.`, 10);
   const allowed = status?.disruptionsAllowed ?? 0;
   if (Object.keys(status?.disruptedPods ?? {}).length > MAX_DISRUPTED) {
     throw refuse("DisruptedPods map too big - too many evictions not confirmed by PDB controller", 0);
@@ -76,12 +87,22 @@ function disrupted(api: Api, budget: BudgetObject, pod: string): KubeObject {
   }
   const next = copyTree(budget);
   delete next.metadata.resourceVersion;
-  next.status = { ...status, disruptionsAllowed: allowed - 1, disruptedPods: { ...status.disruptedPods, [pod]: kubeTime(api.clock.now()) } };
+  next.status = {
+    ...status,
+    disruptionsAllowed: allowed - 1,
+    disruptedPods: { ...status.disruptedPods, [pod]: kubeTime(api.clock.now()) },
+  };
   return next;
 }
 
 function refuse(message: string, retryAfterSeconds: number, cause?: string): Error {
   const causes = cause === undefined ? {} : { causes: [{ reason: "DisruptionBudget", message: cause }] };
   const retry = retryAfterSeconds > 0 ? { retryAfterSeconds } : {};
-  return failure({ code: "too-many-requests", http: 429, reason: "TooManyRequests", message, details: { ...causes, ...retry } });
+  return failure({
+    code: "too-many-requests",
+    http: 429,
+    reason: "TooManyRequests",
+    message,
+    details: { ...causes, ...retry },
+  });
 }

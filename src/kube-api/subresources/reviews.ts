@@ -48,9 +48,18 @@ function checkSpec(review: Review, spec: SubjectAccessReviewSpec, namesSubject: 
   const faults: FieldFault[] = [];
   const both = Boolean(spec.resourceAttributes) && Boolean(spec.nonResourceAttributes);
   const fault = (field: string, message: string, reason: string): void => void faults.push({ field, message, reason });
-  if (both) fault("spec.nonResourceAttributes", "Invalid value: cannot be specified in combination with resourceAttributes", "FieldValueInvalid");
+  if (both)
+    fault(
+      "spec.nonResourceAttributes",
+      "Invalid value: cannot be specified in combination with resourceAttributes",
+      "FieldValueInvalid",
+    );
   if (!spec.resourceAttributes && !spec.nonResourceAttributes) {
-    fault("spec.resourceAttributes", "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified", "FieldValueInvalid");
+    fault(
+      "spec.resourceAttributes",
+      "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified",
+      "FieldValueInvalid",
+    );
   }
   if (namesSubject && !spec.user && !(spec.groups ?? []).length) {
     fault("spec.user", 'Invalid value: "": at least one of user or group must be specified', "FieldValueInvalid");
@@ -123,7 +132,10 @@ export const selfReview: SubresourceHandler = {
     const { name, uid, groups, extra } = context.user;
     const userInfo = { username: name, ...(uid === undefined ? {} : { uid }), groups, ...(extra ? { extra } : {}) };
     const review = readReview(ref, body, validation);
-    return answer({ ...review, metadata: { creationTimestamp: new Date(api.clock.now()).toISOString().replace(/\.\d+/, "") } }, { userInfo });
+    return answer(
+      { ...review, metadata: { creationTimestamp: new Date(api.clock.now()).toISOString().replace(/\.\d+/, "") } },
+      { userInfo },
+    );
   },
 };
 

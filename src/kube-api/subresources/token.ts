@@ -33,7 +33,11 @@ export const tokenHandler: SubresourceHandler = {
     checkSeconds(expirationSeconds);
     const { bound, node } = await resolve(api, ref.namespace, ref.name, boundObjectRef);
     const { token, expiresMs } = await api.tokens.issue({ account, audiences, expirationSeconds, bound, node });
-    const spec = { ...request.spec, audiences: audiences.length > 0 ? audiences : api.tokens.audiences, expirationSeconds };
+    const spec = {
+      ...request.spec,
+      audiences: audiences.length > 0 ? audiences : api.tokens.audiences,
+      expirationSeconds,
+    };
     return {
       value: {
         kind: "TokenRequest",
@@ -49,7 +53,11 @@ export const tokenHandler: SubresourceHandler = {
 function checkSeconds(seconds: number): void {
   const faults: FieldFault[] = [];
   const fault = (message: string): void =>
-    void faults.push({ field: "spec.expirationSeconds", message: `Invalid value: ${seconds}: ${message}`, reason: "FieldValueInvalid" });
+    void faults.push({
+      field: "spec.expirationSeconds",
+      message: `Invalid value: ${seconds}: ${message}`,
+      reason: "FieldValueInvalid",
+    });
   if (seconds < MIN_SECONDS) fault("may not specify a duration less than 10 minutes");
   if (seconds > MAX_SECONDS) fault("may not specify a duration larger than 2^32 seconds");
   if (faults.length > 0) throw invalid(TOKEN_REQUEST.group, TOKEN_REQUEST.kind, "", faults);
@@ -71,13 +79,19 @@ async function resolve(api: Api, namespace: string, account: string, reference: 
   const { object } = document;
   const own = object.metadata.uid ?? "";
   if (uid && uid !== own) {
-    throw conflict(definition, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`);
+    throw conflict(
+      definition,
+      name,
+      `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
   }
   const bound = { kind: kind as BoundObject["kind"], name, uid: own };
   if (kind !== "Pod") return { bound, node: undefined };
   const { spec } = object as Pod;
   if ((spec?.serviceAccountName ?? "default") !== account) {
-    throw badRequest(`cannot bind token for serviceaccount ${JSON.stringify(account)} to pod running with different serviceaccount name.`);
+    throw badRequest(
+      `cannot bind token for serviceaccount ${JSON.stringify(account)} to pod running with different serviceaccount name.`,
+    );
   }
   return { bound, node: await nodeOf(api, spec?.nodeName) };
 }

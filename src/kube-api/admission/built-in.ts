@@ -1,0 +1,44 @@
+import { isGantryError } from "#base/errors.ts";
+import type { Random } from "#base/random.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { Store } from "#store/store.ts";
+import type { Api } from "../api.ts";
+import { systemContext } from "../context.ts";
+import type { ResourceTable } from "../resources/table.ts";
+import { create } from "../verbs/create.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
+import { defaultTolerationSeconds, priority, runtimeClass, taintNodesByCondition } from "./plugins/pods.ts";
+import { serviceAccount } from "./plugins/service-account.ts";
+import { defaultIngressClass, defaultStorageClass } from "./plugins/storage.ts";
+import { storeReader } from "./reader.ts";
+
+export interface BuiltInAdmissionOptions {
+  readonly store: Store;
+  readonly resources: ResourceTable;
+  readonly random: Random;
+  /** The server that the plugins belong to: there once everything is put together. */
+  readonly api: () => Api;
+}
+
+/** The plugins that are always on, in Kubernetes' order (kubeapiserver/options/plugins.go). */
+export function builtInAdmission({ store, resources, random, api }: BuiltInAdmissionOptions): AdmissionPlugin[] {
+  const { read, list } = storeReader(store, resources);
+  const createDefault = async (namespace: string): Promise<void> => {
+    const definition = resources.expect("", "v1", RESOURCES.serviceaccounts.resource);
+    const account = { kind: "ServiceAccount", apiVersion: "v1", metadata: { name: "default" } };
+    await create(api(), systemContext(), definition, namespace, account).catch((error: unknown) => {
+      if (!isGantryError(error, "already-exists")) throw error;
+    });
+  };
+  return [
+    namespaceLifecycle(read),
+    serviceAccount({ read, random, createDefault }),
+    taintNodesByCondition,
+    priority(read, list),
+    defaultTolerationSeconds,
+    defaultStorageClass(list),
+    runtimeClass(read),
+    defaultIngressClass(list),
+  ];
+}
