@@ -1,5 +1,7 @@
+import { createReadStream, readdirSync } from "node:fs";
 import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
+import { decodeName } from "#formats/tar-text.ts";
 import { tarReader } from "#formats/tar-reader.ts";
 import type { ImageStore, RootMount, Snapshot } from "#images/image-store.ts";
 import { detachedDirectory, detachedOverlay } from "#linux/detached-mount.ts";
@@ -9,7 +11,7 @@ import { lstatIn, openDirectory, readlinkIn, splitPath } from "./files/rooted.ts
 import { readTree, type Skip } from "./files/read-tree.ts";
 import { treeWriter } from "./files/write-tree.ts";
 import { resolveUser } from "./spec/users.ts";
-import { readBounded } from "./files/read-bounded.ts";
+import { openFile, readBounded } from "./files/read-bounded.ts";
 
 /** What lies at a path in a container: `docker cp` asks before it copies. */
 export interface PathStat {
@@ -28,16 +30,24 @@ export interface PathStat {
 export interface RootFiles {
   /** undefined when there is nothing. A trailing slash follows a link. */
   stat(path: string): PathStat | undefined;
+  /** Names in a directory, sorted; undefined when there is none. */
+  list(path: string): readonly string[] | undefined;
   /** A tar of a file or a directory, its names beginning with the path's last component, or with `as`. Close the root only after its end. */
   read(path: string, options?: { as?: string; skip?: Skip }): Readable;
   /** Unpacks a tar into a directory, which must exist unless `make`. */
   write(path: string, archive: Readable, options: WriteRequest): Promise<void>;
   /** The text of a file of at most `maxBytes`; undefined when there is none. */
   readText(path: string, maxBytes: number): string | undefined;
+  /** The bytes of a regular file; undefined when there is none. */
+  readFile(path: string): Readable | undefined;
+  /** Ids of `user[:group]` by the passwd and group files in it. Throws `invalid` in runc's words. */
+  ownerOf(spec: string): { readonly uid: number; readonly gid: number };
   close(): void;
 }
 
 export interface WriteRequest {
+  readonly mode?: number;
+  readonly modifiedNanos?: bigint;
   /** Refuse to replace a directory by something else, and the other way round. */
   readonly keepKinds: boolean;
   readonly owner?: { readonly uid: number; readonly gid: number };
@@ -95,6 +105,11 @@ export function createContainerFiles(
   };
 }
 
+/** A directory of the host as a root of its own (a build's context). */
+export function directoryFiles(path: string): RootFiles {
+  return rootFiles(open(path, O_PATH | O_DIRECTORY));
+}
+
 /** The root file system of a writable layer that no container runs on (builds). */
 export function snapshotFiles(snapshot: Snapshot): RootFiles {
   return rootFiles(mountRoot(snapshot.mount));
@@ -118,11 +133,12 @@ function rootFiles(root: number): RootFiles {
       archive.once("close", () => close(parent));
       return archive;
     },
-    async write(path, archive, { keepKinds, owner, make }) {
+    list: (path) => listNames(root, trim(path)),
+    async write(path, archive, { make, ...options }) {
       const target = trim(path);
       if (!make && statPath(root, `${path}/`)?.kind !== "directory")
         throw new GantryError("not-found", `no such directory: ${path}`, { path });
-      const writer = treeWriter(root, target, { keepKinds, ...(owner && { owner }) });
+      const writer = treeWriter(root, target, options);
       const reader = tarReader(writer);
       try {
         for await (const chunk of archive as AsyncIterable<Buffer>) reader.write(chunk);
@@ -133,8 +149,27 @@ function rootFiles(root: number): RootFiles {
       }
     },
     readText: (path, maxBytes) => readBounded(root, trim(path), maxBytes),
+    readFile(path) {
+      const handle = openFile(root, trim(path));
+      return handle === undefined ? undefined : createReadStream("", { fd: handle });
+    },
+    ownerOf(spec) {
+      const read = (path: string): string => readBounded(root, path, USER_FILE_BYTES) ?? "";
+      const { uid, gid } = resolveUser(spec, [], { passwd: read("etc/passwd"), group: read("etc/group") });
+      return { uid, gid };
+    },
     close: () => close(root),
   };
+}
+
+function listNames(root: number, path: string): string[] | undefined {
+  const handle = openDirectory(root, path);
+  if (handle === undefined) return undefined;
+  try {
+    return readdirSync(`/proc/self/fd/${handle}`, { encoding: "buffer" }).map(decodeName).toSorted();
+  } finally {
+    close(handle);
+  }
 }
 
 function statPath(root: number, path: string): PathStat | undefined {
@@ -212,12 +247,7 @@ function ownerOf(container: Container, images: Pick<ImageStore, "snapshot">): { 
   if (container.config.user === "") return undefined;
   const { files } = openContainer(container, images, "/etc");
   try {
-    const read = (path: string): string => files.readText(path, USER_FILE_BYTES) ?? "";
-    const { uid, gid } = resolveUser(container.config.user, [], {
-      passwd: read("/etc/passwd"),
-      group: read("/etc/group"),
-    });
-    return { uid, gid };
+    return files.ownerOf(container.config.user);
   } finally {
     files.close();
   }

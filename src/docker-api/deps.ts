@@ -1,5 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
+import type { Builder } from "#build/builder.ts";
 import type { ContainerFiles } from "#containers/container-files.ts";
 import type { Engine } from "#containers/engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
@@ -30,5 +31,6 @@ export interface DockerApiOptions {
 export interface Deps extends DockerApiOptions {
   readonly host: Host;
   readonly files: ContainerFiles;
+  readonly builder: Builder;
   readonly journal: Journal;
 }

@@ -1,11 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { createBuilder } from "#build/builder.ts";
 import { createContainerFiles } from "#containers/container-files.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import type { Deps, DockerApiOptions } from "./deps.ts";
+import { buildHandler, pruneBuildHandler } from "./build/build.ts";
 import { createJournal } from "./events/journal.ts";
 import { execRoutes } from "./exec/routes.ts";
 import { readHost } from "./host/read-host.ts";
+import { route } from "./http/call.ts";
 import { createRouter } from "./http/router.ts";
 import { handleRequest, handleUpgrade, type Edge } from "./http/server.ts";
 import { listenOnSocket } from "./http/unix-socket.ts";
@@ -34,6 +38,7 @@ export function createDockerApi(options: DockerApiOptions): DockerApi {
     ...options,
     host: readHost(options.limits, options.limitWarnings),
     files: createContainerFiles(options.engine, options.images),
+    builder: createBuilder({ ...options, directory: join(options.dataRoot, "build") }),
     journal: createJournal(options.engine, options.images, options.clock),
   };
   const edge: Edge = {
@@ -66,6 +71,8 @@ function allRoutes(deps: Deps): ReturnType<typeof containerRoutes> {
     ...imageRoutes(deps),
     ...networkRoutes(deps),
     ...volumeRoutes(deps),
+    route("POST", "/build", buildHandler(deps)),
+    route("POST", "/build/prune", pruneBuildHandler(deps)),
     ...refusalRoutes(),
   ];
 }

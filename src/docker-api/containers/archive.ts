@@ -4,7 +4,7 @@ import { formatTime } from "#formats/docker-time.ts";
 import type { Deps } from "../deps.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
 import { empty, pipeWhileConnected } from "../http/reply.ts";
-import { unpacked } from "./unpacked.ts";
+import { unpacked } from "#build/decompress.ts";
 
 const STAT_HEADER = "X-Docker-Container-Path-Stat";
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { errorText } from "#base/errors.ts";
+import { errorText, isGantryError } from "#base/errors.ts";
 import type { Call } from "./call.ts";
 
 /** A JSON document; Docker ends each with a new line. */
@@ -55,7 +55,10 @@ export function progressWriter(call: Call): ProgressWriter {
       if (error !== undefined) {
         if (!response.headersSent) throw error;
         const message = errorText(error);
-        response.write(`${JSON.stringify({ errorDetail: { message }, error: message })}\r\n`);
+        const code = isGantryError(error) ? error.details["exitCode"] : undefined;
+        response.write(
+          `${JSON.stringify({ errorDetail: { ...(typeof code === "number" && { code }), message }, error: message })}\r\n`,
+        );
       }
       begin();
       response.end();

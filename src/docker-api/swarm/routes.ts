@@ -37,10 +37,6 @@ export function refusalRoutes(): Route[] {
     route("POST", "/auth", refused("logging in to a registry")),
     route("POST", "/session", refused("a BuildKit session")),
     route("POST", "/grpc", refused("BuildKit's gRPC protocol")),
-    route("POST", "/build", refused("building images")),
-    route("POST", "/build/prune", async ({ response }) =>
-      json(response, 200, { CachesDeleted: null, SpaceReclaimed: 0 }),
-    ),
     route("GET", "/containers/{name}/checkpoints", refused("checkpoint")),
     route("POST", "/containers/{name}/checkpoints", refused("checkpoint")),
   ];

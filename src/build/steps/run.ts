@@ -1,0 +1,185 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { GantryError } from "#base/errors.ts";
+import { keyedSerial } from "#base/serial.ts";
+import type { ContainerConfig, MountConfig } from "#containers/engine.ts";
+import { DEFAULT_CAPABILITIES } from "#formats/docker-capabilities.ts";
+import { DEFAULT_SHELL } from "#formats/dockerfile-config.ts";
+import type { CommandLine, Instruction } from "#formats/dockerfile/instruction.ts";
+import { envValue } from "../plan/scope.ts";
+import { cacheKey } from "../step-cache.ts";
+import { withHistory, type StageState } from "../stage-state.ts";
+import type { BuildRun } from "../types.ts";
+import { cachedStep, commitState } from "./commit.ts";
+import { resumed } from "./copy.ts";
+import { reportOutput } from "./output.ts";
+import { engineMounts, mountKey, parseRunMount, type RunMount } from "./run-mounts.ts";
+
+export type RunInstruction = Extract<Instruction, { kind: "run" }>;
+
+/** Cache mounts that are not shared: one RUN at a time each. */
+const locks = keyedSerial();
+
+/** RUN: a container of the state's image; what it changed is the layer. */
+export async function runStep(run: BuildRun, state: StageState, instruction: RunInstruction): Promise<StageState> {
+  if (instruction.security !== undefined && instruction.security !== "sandbox")
+    throw new GantryError("unsupported", `RUN --security=${instruction.security} is not supported`, {
+      flag: "security",
+    });
+  const mounts = instruction.mounts.map((text) => parseRunMount(text, state.config.WorkingDir ?? ""));
+  const command = commandOf(instruction.command, state.config.Shell ?? DEFAULT_SHELL);
+  const args = state.scope.cacheArgs().map(([name, value]) => `${name}=${value}`);
+  const mountKeys = await Promise.all(
+    mounts.map((mount, index) => mountKey(run, instruction.mounts[index] ?? "", mount)),
+  );
+  const key = cacheKey([
+    "run",
+    state.imageId,
+    JSON.stringify(state.config),
+    JSON.stringify(command),
+    JSON.stringify(args),
+    JSON.stringify(mountKeys),
+    networkOf(run, instruction),
+  ]);
+  const history = `RUN ${args.length > 0 ? `|${args.length} ${args.join(" ")} ` : ""}${command.args.join(" ")}`;
+  const { state: made, imageId } = await cachedStep(run, key, () =>
+    whileLocked(mounts, async () => {
+      const based = state.imageId === undefined ? await commitState(run, state, undefined) : state;
+      return execute(run, based, instruction, command, mounts, withHistory(based, history, run.created, false));
+    }),
+  );
+  return made ?? resumed(run, state, imageId);
+}
+
+async function whileLocked<T>(mounts: readonly RunMount[], task: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = mounts
+    .filter(({ type, sharing }) => type === "cache" && sharing !== "shared")
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return first ? locks.run(first.id, () => whileLocked(rest, task)) : task();
+}
+
+interface Command {
+  readonly args: readonly string[];
+  /** A here-document that is a script of its own (`#!`): run as a file. */
+  readonly script?: { readonly name: string; readonly content: string };
+}
+
+function commandOf(command: CommandLine, shell: readonly string[]): Command {
+  if (command.form === "exec") return { args: command.args };
+  const [heredoc, ...others] = command.heredocs;
+  if (!heredoc) return { args: [...shell, command.text] };
+  const alone = others.length === 0 && /^<<-?["']?[\w.-]+["']?$/.test(command.text.trim());
+  if (alone && heredoc.content.startsWith("#!")) return { args: [`/dev/pipes/${heredoc.name}`], script: heredoc };
+  if (alone) return { args: [...shell, heredoc.content] };
+  return {
+    args: [...shell, [command.text, ...command.heredocs.map(({ name, content }) => `${content}${name}`)].join("\n")],
+  };
+}
+
+async function execute(
+  run: BuildRun,
+  state: StageState,
+  instruction: RunInstruction,
+  command: Command,
+  mounts: readonly RunMount[],
+  next: StageState,
+): Promise<StageState> {
+  const all = [...(await engineMounts(run, mounts)), ...(await scriptMount(run, command))];
+  const container = await run.engine.create(containerConfig(run, state, instruction, command, all));
+  const stop = (): void => void run.engine.remove(container.id, { force: true }).catch(() => undefined); // it may have ended by itself
+  run.options.signal?.addEventListener("abort", stop, { once: true });
+  try {
+    run.report({ stream: ` ---> Running in ${container.id.slice(0, 12)}\n` });
+    const output = await run.engine.attach(container.id, {
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      logs: false,
+      stream: true,
+    });
+    const shown = reportOutput(output, run.report);
+    await run.engine.start(container.id);
+    const exit = await run.engine.wait(container.id, "not-running");
+    await shown;
+    run.options.signal?.throwIfAborted();
+    if (exit.code !== 0) {
+      throw new GantryError(
+        "invalid",
+        `The command '${command.args.join(" ")}' returned a non-zero code: ${exit.code}`,
+        { exitCode: exit.code, line: instruction.location.start },
+      );
+    }
+    return await commitState(run, next, container.id);
+  } finally {
+    run.options.signal?.removeEventListener("abort", stop);
+    await run.engine.remove(container.id, { force: true, volumes: true }).catch(() => undefined); // the signal may have removed it
+  }
+}
+
+async function scriptMount(run: BuildRun, { script }: Command): Promise<MountConfig[]> {
+  if (!script) return [];
+  const source = join(`${run.context.path}.script`);
+  await writeFile(source, script.content, { mode: 0o755 });
+  return [
+    { kind: "bind", source, target: `/dev/pipes/${script.name}`, readonly: true, create: false, recursive: false },
+  ];
+}
+
+function networkOf(run: BuildRun, { network }: RunInstruction): "default" | "none" | "host" {
+  const name = network ?? run.options.network;
+  if (name === "default" || name === "none" || name === "host") return name;
+  throw new GantryError("invalid", `invalid network mode ${JSON.stringify(name)}`, { flag: "network" });
+}
+
+const SIGTERM = 15;
+
+function containerConfig(
+  run: BuildRun,
+  state: StageState,
+  instruction: RunInstruction,
+  command: Command,
+  mounts: readonly MountConfig[],
+): ContainerConfig {
+  const { config, imageId, scope } = state;
+  const network = networkOf(run, instruction);
+  const env = config.Env ?? [];
+  return {
+    image: imageId ?? "",
+    imageId,
+    args: command.args,
+    env: [
+      ...scope
+        .runArgs()
+        .filter(([name]) => envValue(env, name) === undefined)
+        .map(([name, value]) => `${name}=${value}`),
+      ...env,
+    ],
+    workingDir: config.WorkingDir || "/",
+    user: config.User ?? "",
+    hostname: "",
+    terminal: false,
+    stdin: "none",
+    labels: {},
+    mounts,
+    readonlyRoot: false,
+    namespaces: {
+      network: { kind: network === "default" ? "new" : network },
+      pid: { kind: "new" },
+      ipc: { kind: "private" },
+      uts: { kind: "new" },
+      cgroup: "private",
+    },
+    networks: network === "default" ? [{ network: "bridge", aliases: [], ports: [] }] : [],
+    ...(run.options.extraHosts.length > 0 && { extraHosts: run.options.extraHosts }),
+    resources: run.options.resources,
+    cgroupParent: "/docker",
+    oomScoreAdj: 0,
+    security: { privileged: false, capabilities: DEFAULT_CAPABILITIES, noNewPrivileges: false },
+    shmBytes: run.options.shmBytes,
+    restartPolicy: { kind: "no" },
+    autoRemove: false,
+    stopSignal: SIGTERM,
+    log: { driver: "none", maxBytes: 0, maxFiles: 0 },
+    origin: { build: {} },
+  };
+}
