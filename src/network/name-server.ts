@@ -19,6 +19,8 @@ import {
 import { NAME_SERVER_ADDRESS, redirectNameServer } from "./names/redirect.ts";
 import { resolveName, resolveReverse, type NamedNetwork } from "./names/zone.ts";
 
+export { addressOfReverseName } from "./names/zone.ts";
+
 /** Docker's own (moby, libnetwork/resolver.go: respTTL). */
 const TTL_SECONDS = 600;
 

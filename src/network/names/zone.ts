@@ -1,4 +1,5 @@
 /** What the names on a container's networks resolve to. Pure. */
+import { addressText } from "#linux/rtnetlink.ts";
 import type { StoredEndpoint } from "../state/network-files.ts";
 
 export interface NamedNetwork {
@@ -41,31 +42,20 @@ export function resolveName(
 
 /** `container.network` for the name of a reverse lookup (`2.0.18.172.in-addr.arpa`); undefined for foreign addresses. */
 export function resolveReverse(networks: readonly NamedNetwork[], name: string): string | undefined {
-  const address = reverseAddress(canonical(name));
+  const address = addressOfReverseName(canonical(name));
   if (address === undefined) return undefined;
   for (const network of networks) {
-    const found = network.endpoints.find(
-      ({ ipv4, ipv6 }) => address === (address.includes(":") ? expandIpv6(ipv6) : ipv4),
-    );
+    const found = network.endpoints.find(({ ipv4, ipv6 }) => address === ipv4 || address === ipv6);
     if (found) return `${found.name}.${network.name}`;
   }
   return undefined;
 }
 
-/** The address in a reverse name; of IPv6, written out in full (32 digits, colons between groups). */
-function reverseAddress(name: string): string | undefined {
+/** The address that a reverse name stands for (RFC 1035, section 3.5; RFC 3596, section 2.5), as RFC 5952 writes it. */
+export function addressOfReverseName(name: string): string | undefined {
   const [, v4] = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(name) ?? [];
   if (v4 !== undefined) return v4.split(".").filter(Boolean).reverse().join(".");
   const [, v6] = /^((?:[0-9a-f]\.){32})ip6\.arpa$/.exec(name) ?? [];
   if (v6 === undefined) return undefined;
-  const digits = v6.split(".").filter(Boolean).reverse().join("");
-  return digits.match(/.{4}/g)?.join(":");
-}
-
-function expandIpv6(address: string): string {
-  const [head = "", tail] = address.split("::");
-  const front = head === "" ? [] : head.split(":");
-  const back = tail === undefined || tail === "" ? [] : tail.split(":");
-  const middle = tail === undefined ? [] : Array.from({ length: 8 - front.length - back.length }, () => "0");
-  return [...front, ...middle, ...back].map((group) => group.padStart(4, "0")).join(":");
+  return addressText(Buffer.from(v6.split(".").filter(Boolean).reverse().join(""), "hex"));
 }

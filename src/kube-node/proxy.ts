@@ -1,0 +1,109 @@
+/** The service proxy: makes this node's rules be what Services and EndpointSlices say. */
+import type { Clock } from "#base/clock.ts";
+import { errorText } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
+import { objectKey, type KubeObject } from "#formats/kube-object.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { EndpointSlice, Service } from "#formats/kube-types.generated.ts";
+import type { InformerFactory } from "#kube-client/informer-factory.ts";
+import { openServiceRules, type HostRoute, type ServicePort } from "#network/service-rules.ts";
+import { servicePorts, type EndpointAddress } from "./proxy/service-ports.ts";
+
+export interface ProxyDeps {
+  readonly informers: InformerFactory;
+  readonly nodeName: string;
+  /** As of base/places.ts: names the table of rules. */
+  readonly instance: string;
+  /** The pods' ranges of the whole cluster. */
+  readonly podRanges: readonly string[];
+  readonly hostRoute?: HostRoute;
+  /** Endpoints that this node provides itself, by `namespace/name` of the service (its name server). */
+  readonly ownEndpoints?: ReadonlyMap<string, EndpointAddress>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Proxy {
+  /** Stops following; the rules stay as they are. */
+  close(): void;
+  /** Removes the rules from the host. Before `close`. */
+  remove(): void;
+}
+
+/** A service and its endpoints change together: what comes within this time goes into one transaction. */
+const GATHER_MS = 10;
+/** After a refusal by the kernel, the time to the next try doubles from the first to the second. */
+const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
+const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
+const BY_SERVICE = "service";
+
+/** Resolves when the rules hold for everything there is. */
+export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
+  const { clock, logger } = deps;
+  const services = deps.informers.informer(RESOURCES.services);
+  const slices = deps.informers.informer(RESOURCES.endpointslices);
+  slices.addIndex(BY_SERVICE, (slice) => [serviceOf(slice)]);
+  const rules = openServiceRules(deps);
+  const viewpoint = { nodeName: deps.nodeName, own: deps.ownEndpoints ?? new Map<string, EndpointAddress>() };
+  const wanted = new Map<string, readonly ServicePort[]>();
+  const dirty = new Set<string>();
+  let cancel: (() => void) | undefined;
+  let retryMs = RETRY_MS;
+  let stopped = false;
+
+  const look = (): void => {
+    cancel = undefined;
+    for (const key of dirty) {
+      const service = services.cache.get(key);
+      if (service) wanted.set(key, servicePorts(service, slices.cache.byIndex(BY_SERVICE, key), viewpoint));
+      else wanted.delete(key);
+    }
+    dirty.clear();
+    try {
+      rules.apply(Array.from(wanted.values()).flat());
+      retryMs = RETRY_MS;
+    } catch (error) {
+      logger.error({ error: errorText(error) }, "could not set the service rules");
+      plan(retryMs);
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+    }
+  };
+  const plan = (delayMs: number): void => {
+    if (!stopped) cancel ??= clock.after(delayMs, look);
+  };
+  const touch = (key: string): void => {
+    dirty.add(key);
+    plan(GATHER_MS);
+  };
+  const handler = <T extends KubeObject>(keyOf: (object: T) => string) => ({
+    add: (object: T) => touch(keyOf(object)),
+    update(before: T, after: T) {
+      touch(keyOf(before));
+      touch(keyOf(after));
+    },
+    delete: (object: T) => touch(keyOf(object)),
+  });
+  await Promise.all([services.whenSynced(), slices.whenSynced()]);
+  const unsubscribe = [
+    services.addHandler(handler<Service>(objectKey)),
+    slices.addHandler(handler<EndpointSlice>(serviceOf)),
+  ];
+  cancel?.();
+  look();
+  return {
+    close() {
+      stopped = true;
+      cancel?.();
+      for (const stop of unsubscribe) stop();
+      rules.close();
+    },
+    remove: () => rules.remove(),
+  };
+}
+
+/** `namespace/name` of the service that a slice belongs to. */
+function serviceOf({ metadata }: EndpointSlice): string {
+  return `${metadata.namespace ?? ""}/${metadata.labels?.[SERVICE_NAME_LABEL] ?? ""}`;
+}
