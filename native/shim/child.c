@@ -109,19 +109,11 @@ static void take_streams(const int ends[3]) {
       dup2(ends[number], number);
 }
 
-static int become_mapped_root(void) {
-  if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-    return fail("become root of the user namespace");
-  return 0;
-}
-
 static int take_step(struct child_context *context, struct step *step) {
   failure.error = 0;
   if (!is_shim_step(step->code))
     return run_child_step(context, step->code, &step->arguments);
-  if (child_tell(context, MESSAGE_SHIM_STEP, "", -1, true) < 0)
-    return -1;
-  return step->code == STEP_ID_MAP ? become_mapped_root() : 0;
+  return child_tell(context, MESSAGE_SHIM_STEP, "", -1, true);
 }
 
 _Noreturn void child_run(struct process *process, struct step_list *list, size_t index, int sync, const int ends[3]) {

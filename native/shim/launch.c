@@ -118,12 +118,6 @@ static int write_proc(const struct shim_context *context, const char *file, cons
   return write_file(path, text);
 }
 
-int shim_id_map(struct shim_context *context, const struct id_map_step *step) {
-  if (write_proc(context, "uid_map", step->uids) < 0)
-    return -1;
-  return write_proc(context, "gid_map", step->gids);
-}
-
 int shim_cgroup(struct shim_context *context, const struct cgroup_step *step) {
   char pid[16];
   struct strings files = step->files;
@@ -152,10 +146,6 @@ int shim_rlimit(struct shim_context *context, const struct rlimit_step *step) {
   if (prlimit64(context->process->pid, (enum __rlimit_resource)step->resource, &limit, NULL) < 0)
     return fail("set resource limit %u", step->resource);
   return 0;
-}
-
-int shim_time_offsets(struct shim_context *context, const struct time_offsets_step *step) {
-  return write_proc(context, "timens_offsets", step->offsets);
 }
 
 /* ---- the plan, and what the process says */

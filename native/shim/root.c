@@ -122,6 +122,14 @@ int child_root_bind(struct child_context *context, const struct root_bind_step *
   return result < 0 ? -1 : take_root(context, step->target);
 }
 
+int child_root_empty(struct child_context *context, const struct root_empty_step *step) {
+  if (isolate(step->target) < 0)
+    return -1;
+  if (mount("tmpfs", step->target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,nr_inodes=16") < 0)
+    return fail("mount an empty root");
+  return take_root(context, step->target);
+}
+
 int child_root_joined(struct child_context *context) {
   return take_root(context, "/");
 }
@@ -164,15 +172,18 @@ int child_null_stdin(struct child_context *context) {
 }
 
 int child_sysctl(struct child_context *context, const struct sysctl_step *step) {
-  char path[PATH_MAX];
   (void)context;
   int proc = own_proc();
   if (proc < 0)
     return -1;
-  snprintf(path, sizeof path, "sys/%s", step->path);
-  int fd = path_open_plain(proc, path, O_WRONLY);
+  int parameters = openat(proc, "sys", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (parameters < 0)
+    return fail("open /proc/sys");
+  int fd = path_open_plain(parameters, step->path, O_WRONLY);
+  int error = errno;
+  close(parameters);
   if (fd < 0)
-    return fail("open sysctl %s", step->path);
+    return fail_with(error, "open sysctl %s", step->path);
   ssize_t length = (ssize_t)strlen(step->value);
   int result = write(fd, step->value, (size_t)length) == length ? 0 : fail("write sysctl %s", step->path);
   close(fd);

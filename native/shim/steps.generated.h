@@ -7,12 +7,10 @@ enum step_code {
   STEP_PID_NAMESPACE = 1,
   STEP_PID_NAMESPACE_OF = 2,
   STEP_CLONE = 3,
-  STEP_ID_MAP = 4,
   STEP_CGROUP = 5,
   STEP_WATCH_OOM = 6,
   STEP_OOM_SCORE = 7,
   STEP_RLIMIT = 8,
-  STEP_TIME_OFFSETS = 9,
   STEP_UNSHARE = 20,
   STEP_SETNS = 21,
   STEP_SETNS_OF = 22,
@@ -23,6 +21,7 @@ enum step_code {
   STEP_PROPAGATION = 40,
   STEP_ROOT_OVERLAY = 41,
   STEP_ROOT_BIND = 42,
+  STEP_ROOT_EMPTY = 56,
   STEP_ROOT_JOINED = 43,
   STEP_MOUNT = 44,
   STEP_BIND = 45,
@@ -74,13 +73,6 @@ struct clone_step {
 };
 int shim_clone(struct shim_context *context, const struct clone_step *step);
 
-/* Writes uid_map and gid_map of the process's new user namespace; the process then becomes its root. */
-struct id_map_step {
-  const char *uids;
-  const char *gids;
-};
-int shim_id_map(struct shim_context *context, const struct id_map_step *step);
-
 /* Writes the process's id into each cgroup.procs file. */
 struct cgroup_step {
   struct strings files;
@@ -107,12 +99,6 @@ struct rlimit_step {
   uint64_t hard;
 };
 int shim_rlimit(struct shim_context *context, const struct rlimit_step *step);
-
-/* Writes timens_offsets; before the process enters its new time namespace by fork or exec. */
-struct time_offsets_step {
-  const char *offsets;
-};
-int shim_time_offsets(struct shim_context *context, const struct time_offsets_step *step);
 
 /* unshare(2). */
 struct unshare_step {
@@ -174,6 +160,12 @@ struct root_bind_step {
   const char *target;
 };
 int child_root_bind(struct child_context *context, const struct root_bind_step *step);
+
+/* Mounts an empty tmpfs at target: the root from here on. */
+struct root_empty_step {
+  const char *target;
+};
+int child_root_empty(struct child_context *context, const struct root_empty_step *step);
 
 /* The root from here on is that of the mount namespace entered. */
 int child_root_joined(struct child_context *context);
@@ -405,12 +397,6 @@ static inline int run_shim_step(struct shim_context *context, uint16_t code, str
       return bad_arguments(STEP_CLONE);
     return shim_clone(context, &step);
   }
-  case STEP_ID_MAP: {
-    struct id_map_step step;
-    if (!(read_string(arguments, &step.uids) && read_string(arguments, &step.gids)))
-      return bad_arguments(STEP_ID_MAP);
-    return shim_id_map(context, &step);
-  }
   case STEP_CGROUP: {
     struct cgroup_step step;
     if (!(read_strings(arguments, &step.files)))
@@ -434,12 +420,6 @@ static inline int run_shim_step(struct shim_context *context, uint16_t code, str
     if (!(read_u32(arguments, &step.resource) && read_u64(arguments, &step.soft) && read_u64(arguments, &step.hard)))
       return bad_arguments(STEP_RLIMIT);
     return shim_rlimit(context, &step);
-  }
-  case STEP_TIME_OFFSETS: {
-    struct time_offsets_step step;
-    if (!(read_string(arguments, &step.offsets)))
-      return bad_arguments(STEP_TIME_OFFSETS);
-    return shim_time_offsets(context, &step);
   }
   default:
     return unknown_step(code);
@@ -500,6 +480,12 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
     if (!(read_string(arguments, &step.source) && read_string(arguments, &step.target)))
       return bad_arguments(STEP_ROOT_BIND);
     return child_root_bind(context, &step);
+  }
+  case STEP_ROOT_EMPTY: {
+    struct root_empty_step step;
+    if (!(read_string(arguments, &step.target)))
+      return bad_arguments(STEP_ROOT_EMPTY);
+    return child_root_empty(context, &step);
   }
   case STEP_ROOT_JOINED:
     return child_root_joined(context);
@@ -674,12 +660,10 @@ static inline bool is_shim_step(uint16_t code) {
   case STEP_PID_NAMESPACE:
   case STEP_PID_NAMESPACE_OF:
   case STEP_CLONE:
-  case STEP_ID_MAP:
   case STEP_CGROUP:
   case STEP_WATCH_OOM:
   case STEP_OOM_SCORE:
   case STEP_RLIMIT:
-  case STEP_TIME_OFFSETS:
     return true;
   default:
     return false;

@@ -8,8 +8,6 @@ export type Step =
   | { readonly step: "pid-namespace-of"; readonly process: string }
   /** Makes the process, with new namespaces (CLONE_NEW bits). The steps after it are the process's own. */
   | { readonly step: "clone"; readonly namespaces: number }
-  /** Writes uid_map and gid_map of the process's new user namespace; the process then becomes its root. */
-  | { readonly step: "id-map"; readonly uids: string; readonly gids: string }
   /** Writes the process's id into each cgroup.procs file. */
   | { readonly step: "cgroup"; readonly files: readonly string[] }
   /** Reports out-of-memory kills of this memory cgroup (version 1 or 2). */
@@ -18,8 +16,6 @@ export type Step =
   | { readonly step: "oom-score"; readonly adjustment: number }
   /** prlimit(2). */
   | { readonly step: "rlimit"; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
-  /** Writes timens_offsets; before the process enters its new time namespace by fork or exec. */
-  | { readonly step: "time-offsets"; readonly offsets: string }
   /** unshare(2). */
   | { readonly step: "unshare"; readonly namespaces: number }
   /** Enters the namespace of this type (one CLONE_NEW bit) at a path of the host. */
@@ -40,6 +36,8 @@ export type Step =
   | { readonly step: "root-overlay"; readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly target: string; readonly options: string }
   /** Binds source, with what is mounted below it, at target: the root from here on. */
   | { readonly step: "root-bind"; readonly source: string; readonly target: string }
+  /** Mounts an empty tmpfs at target: the root from here on. */
+  | { readonly step: "root-empty"; readonly target: string }
   /** The root from here on is that of the mount namespace entered. */
   | { readonly step: "root-joined" }
   /** Mounts a new file system at target (inside the root, made when missing), with MOUNT_ATTR bits and the file system's own options. proc and sysfs are refused on anything but a plain directory. */
@@ -112,12 +110,10 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "pid-namespace": { code: 1, args: [["path","string"]] },
   "pid-namespace-of": { code: 2, args: [["process","string"]] },
   "clone": { code: 3, args: [["namespaces","u32"]] },
-  "id-map": { code: 4, args: [["uids","string"],["gids","string"]] },
   "cgroup": { code: 5, args: [["files","strings"]] },
   "watch-oom": { code: 6, args: [["directory","string"],["version","u32"]] },
   "oom-score": { code: 7, args: [["adjustment","i32"]] },
   "rlimit": { code: 8, args: [["resource","u32"],["soft","u64"],["hard","u64"]] },
-  "time-offsets": { code: 9, args: [["offsets","string"]] },
   "unshare": { code: 20, args: [["namespaces","u32"]] },
   "setns": { code: 21, args: [["path","string"],["namespace","u32"]] },
   "setns-of": { code: 22, args: [["process","string"],["namespaces","u32"]] },
@@ -128,6 +124,7 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "propagation": { code: 40, args: [["flags","u32"]] },
   "root-overlay": { code: 41, args: [["lower","strings"],["upper","string"],["work","string"],["target","string"],["options","string"]] },
   "root-bind": { code: 42, args: [["source","string"],["target","string"]] },
+  "root-empty": { code: 56, args: [["target","string"]] },
   "root-joined": { code: 43, args: [] },
   "mount": { code: 44, args: [["type","string"],["source","string"],["target","string"],["attributes","u32"],["options","strings"],["propagation","u32"]] },
   "bind": { code: 45, args: [["source","string"],["below","string"],["target","string"],["recursive","bool"],["set","u32"],["clear","u32"],["setBelow","u32"],["clearBelow","u32"],["propagation","u32"],["overProc","bool"]] },

@@ -1,0 +1,108 @@
+import { posix } from "node:path";
+import { GantryError } from "#base/errors.ts";
+import type { OciMount, OciSpec } from "#formats/oci-spec.ts";
+import type { Step } from "#linux/launch-plan.ts";
+import { cgroupMountSteps } from "./cgroup-mounts.ts";
+import type { PlanHost } from "./host.ts";
+import { parseMountOptions, refuseBindData, type MountOptions } from "./mount-options.ts";
+
+/** Files below /proc that may be covered, so that a container sees its own numbers (lxcfs); as in runc. */
+const COVERABLE: ReadonlySet<string> = new Set(
+  [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "net/dev",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+  ].map((file) => `/proc/${file}`),
+);
+
+/** The steps for all mounts of a specification, in its order. */
+export function mountSteps(spec: OciSpec, host: PlanHost): readonly Step[] {
+  return (spec.mounts ?? []).flatMap((mount) => stepsFor(mount, spec, host));
+}
+
+function stepsFor(mount: OciMount, spec: OciSpec, host: PlanHost): readonly Step[] {
+  const target = destinationOf(mount);
+  if (mount.uidMappings?.length || mount.gidMappings?.length) {
+    throw new GantryError("unsupported", `mount ${target}: mapped ids are not supported`, {
+      field: "mounts.uidMappings",
+    });
+  }
+  const options = parseMountOptions(mount.options ?? [], target);
+  if (mount.type === "bind" || options.bind) return [bindStep(mount, target, options, host)];
+  refuseInsideProc(target, mount);
+  if (mount.type === "cgroup" || mount.type === "cgroup2") return cgroupMountSteps(target, options, spec, host);
+  return [newMountStep(mount, target, options)];
+}
+
+/** Absolute and without "." and "..": links are resolved by the shim, inside the root. */
+function destinationOf({ destination }: OciMount): string {
+  if (destination === "")
+    throw new GantryError("invalid", "a mount has no destination", { field: "mounts.destination" });
+  return posix.resolve("/", destination);
+}
+
+function bindStep(mount: OciMount, target: string, options: MountOptions, host: PlanHost): Step {
+  if (!mount.source)
+    throw new GantryError("invalid", `mount ${target}: a bind has no source`, { field: "mounts.source" });
+  refuseBindData(options, target);
+  const isWholeProc = target === "/proc" && posix.resolve(mount.source) === "/proc";
+  if (!isWholeProc) refuseInsideProc(target, mount);
+  return {
+    step: "bind",
+    source: mount.source,
+    below: host.subpaths?.get(mount.destination) ?? "",
+    target,
+    recursive: options.recursive,
+    set: options.set,
+    clear: options.clear,
+    setBelow: options.setBelow,
+    clearBelow: options.clearBelow,
+    propagation: options.propagation,
+    overProc: isWholeProc || COVERABLE.has(target),
+  };
+}
+
+/** A mount over /proc, or inside it, would defeat masked and read-only paths (CVE-2019-19921). The shim asks the kernel as well. */
+function refuseInsideProc(target: string, mount: OciMount): void {
+  const isInside = target === "/proc" ? mount.type !== "proc" : target.startsWith("/proc/");
+  if (!isInside || COVERABLE.has(target)) return;
+  throw new GantryError("invalid", `"${target}" cannot be mounted because it is inside /proc`, {
+    field: "mounts.destination",
+  });
+}
+
+function newMountStep(mount: OciMount, target: string, options: MountOptions): Step {
+  if (!mount.type) throw new GantryError("invalid", `mount ${target}: no type is given`, { field: "mounts.type" });
+  if (options.setBelow || options.clearBelow) {
+    throw new GantryError("invalid", `mount ${target}: recursive options are for binds only`, {
+      field: "mounts.options",
+    });
+  }
+  // Every devpts has been an instance of its own since Linux 4.7, and the name of the option has gone with the others.
+  const data = mount.type === "devpts" ? options.data.filter((option) => option !== "newinstance") : options.data;
+  return {
+    step: "mount",
+    type: mount.type,
+    source: mount.source ?? mount.type,
+    target,
+    attributes: options.set,
+    options: data,
+    propagation: options.propagation,
+  };
+}
+
+/** A read-only /dev is filled first, and made so at the end. */
+export function isReadOnlyDev({ destination, options }: OciMount): boolean {
+  return (
+    posix.resolve("/", destination) === "/dev" &&
+    (options?.lastIndexOf("ro") ?? -1) > (options?.lastIndexOf("rw") ?? -1)
+  );
+}

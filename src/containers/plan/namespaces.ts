@@ -1,0 +1,68 @@
+import { GantryError } from "#base/errors.ts";
+import type { OciNamespaceType, OciSpec } from "#formats/oci-spec.ts";
+import type { Step } from "#linux/launch-plan.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+} from "#linux/syscalls.ts";
+
+const FLAGS: Partial<Record<OciNamespaceType, number>> = {
+  mount: CLONE_NEWNS,
+  uts: CLONE_NEWUTS,
+  ipc: CLONE_NEWIPC,
+  pid: CLONE_NEWPID,
+  network: CLONE_NEWNET,
+  cgroup: CLONE_NEWCGROUP,
+};
+
+interface Namespaces {
+  /** CLONE_NEW… bits of those that are made. */
+  readonly made: number;
+  readonly joined: readonly { readonly type: OciNamespaceType; readonly flag: number; readonly path: string }[];
+  readonly all: number;
+}
+
+/** Throws `unsupported` for user and time namespaces and for a mount namespace by path, `invalid` for one named twice. */
+export function readNamespaces(spec: OciSpec): Namespaces {
+  const joined: Namespaces["joined"][number][] = [];
+  let [made, all] = [0, 0];
+  for (const { type, path } of spec.linux?.namespaces ?? []) {
+    const flag = FLAGS[type];
+    if (flag === undefined || (type === "mount" && path)) {
+      throw new GantryError("unsupported", `${type} namespaces${path ? " by path" : ""} are not supported`, {
+        field: "linux.namespaces",
+        type,
+      });
+    }
+    if (all & flag)
+      throw new GantryError("invalid", `the ${type} namespace is named twice`, { field: "linux.namespaces", type });
+    all |= flag;
+    if (path) joined.push({ type, flag, path });
+    else made |= flag;
+  }
+  if (!(made & CLONE_NEWNS)) {
+    throw new GantryError("unsupported", "containers without a mount namespace of their own are not supported", {
+      field: "linux.namespaces",
+    });
+  }
+  return { made, joined, all };
+}
+
+/** Makes the process in its namespaces. The cgroup namespace comes later: its root is the cgroup that the process is in when it is made. */
+export function birthSteps({ made, joined }: Namespaces): readonly Step[] {
+  const pid = joined.find(({ type }) => type === "pid");
+  return [
+    ...(pid ? [{ step: "pid-namespace", path: pid.path } as const] : []),
+    { step: "clone", namespaces: made & ~CLONE_NEWCGROUP },
+  ];
+}
+
+export function joinSteps({ joined }: Namespaces): readonly Step[] {
+  return joined
+    .filter(({ type }) => type !== "pid")
+    .map(({ path, flag }): Step => ({ step: "setns", path, namespace: flag }));
+}
