@@ -5,7 +5,9 @@ import type { Logger } from "#base/logger.ts";
 import { systemRandom } from "#base/random.ts";
 import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { eventRecorder } from "#kube-client/events.ts";
+import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
+import { startProxy } from "#kube-node/proxy.ts";
 import { VERSION } from "#kube-api/version.ts";
 import { ensurePodNetwork } from "#network/pod-network.ts";
 import type { ContainerSide } from "./container-side.ts";
@@ -55,8 +57,52 @@ export async function startNode(
   podNetwork: string,
   options: NodeSideOptions,
 ): Promise<NodeSide> {
-  const kubelet = await kubeletOf(containers, control, podNetwork, options);
-  return { kubelet, close: () => kubelet.close() };
+  const [kubelet, services] = await Promise.all([
+    kubeletOf(containers, control, podNetwork, options),
+    startServices(containers, control, podNetwork, options),
+  ]);
+  return {
+    kubelet,
+    close() {
+      kubelet.close();
+      services.close();
+    },
+  };
+}
+
+/** The name server, and the proxy that leads the cluster's address of it, and every service's, to their endpoints. */
+async function startServices(
+  { networks }: ContainerSide,
+  { clientFor, informers }: ControlPlane,
+  podNetwork: string,
+  options: NodeSideOptions,
+): Promise<{ close(): void }> {
+  const { name, instance, clusterDomain, clusterDns, clusterCidrs, serviceCidr, bridgeName, dns: upstreams } = options;
+  const parts = { informers, clock: systemClock, random: systemRandom };
+  const dns = await startClusterDns({
+    ...parts,
+    client: clientFor({ name: "system:gantry:cluster-dns", groups: ["system:masters", "system:authenticated"] }),
+    clusterDomain,
+    clusterDns,
+    listenAddress: networks.find(podNetwork)?.ipam[0]?.gateway ?? "127.0.0.1",
+    upstreams: upstreams && (() => upstreams),
+    logger: options.logger.child({ component: "cluster-dns" }),
+  });
+  const proxy = await startProxy({
+    ...parts,
+    nodeName: name,
+    instance,
+    podRanges: clusterCidrs.filter((range) => range !== serviceCidr),
+    hostRoute: { range: serviceCidr, bridge: bridgeName },
+    ownEndpoints: new Map([[DNS_SERVICE, dns.endpoint]]),
+    logger: options.logger.child({ component: "proxy" }),
+  });
+  return {
+    close() {
+      proxy.close();
+      dns.close();
+    },
+  };
 }
 
 async function kubeletOf(
