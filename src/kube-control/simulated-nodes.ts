@@ -112,7 +112,9 @@ async function register(
   address: string,
 ): Promise<void> {
   const now = kubeMicroTime(clock.now());
-  const created = await client.create(RESOURCES.nodes, nodeObject(node, index));
+  // Registered as ready at once, as a kubelet does: otherwise it would start with a taint for a controller to take off.
+  const status = nodeStatus(node, address, clock.now());
+  const created = await client.create(RESOURCES.nodes, { ...nodeObject(node, index), status });
   const reference = { apiVersion: "v1", kind: "Node", name: node.name, uid: created.metadata.uid ?? "" };
   await client.create(RESOURCES.leases, {
     apiVersion: "coordination.k8s.io/v1",
@@ -120,7 +122,6 @@ async function register(
     metadata: { name: node.name, namespace: "kube-node-lease", ownerReferences: [reference] },
     spec: { holderIdentity: node.name, leaseDurationSeconds: LEASE_SECONDS, renewTime: now },
   });
-  await client.update(RESOURCES.nodes, { ...created, status: nodeStatus(node, address, clock.now()) }, "status");
 }
 
 async function renew(client: KubeClient, clock: Clock, name: string): Promise<void> {

@@ -101,7 +101,9 @@ test("a NoExecute taint set by hand drives out at once what does not tolerate it
   );
   await cluster.client.create(
     RESOURCES.pods,
-    pod("later", { tolerations: [{ key: "maintenance", operator: "Exists", tolerationSeconds: 60 }] }),
+    pod("later", {
+      tolerations: [{ key: "maintenance", operator: "Exists", effect: "NoExecute", tolerationSeconds: 60 }],
+    }),
   );
   await cluster.client.create(RESOURCES.pods, pod("leaves"));
   await advanceUntil(

@@ -67,10 +67,9 @@ test("without nodes there is nothing to choose from; a node that comes takes the
   await cluster.client.create(RESOURCES.pods, pod("early"));
   const [failed] = await untilEvent(cluster, "early", "FailedScheduling");
   assert.equal(failed?.message, "no nodes available to schedule pods");
-  await cluster.client.create(RESOURCES.nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "late" } });
-  const status = { capacity: { cpu: "1", memory: "1Gi", pods: "1" } };
-  const node = await cluster.client.get(RESOURCES.nodes, undefined, "late");
-  await cluster.client.update(RESOURCES.nodes, { ...node, status }, "status");
+  const ready = { type: "Ready", status: "True" };
+  const status = { capacity: { cpu: "1", memory: "1Gi", pods: "1" }, conditions: [ready] };
+  await cluster.client.create(RESOURCES.nodes, { apiVersion: "v1", kind: "Node", metadata: { name: "late" }, status });
   await until(cluster, RESOURCES.pods, "pod on the late node", (all) => nodeOf(all, "early") === "late");
 });
 

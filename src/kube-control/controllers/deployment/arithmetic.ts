@@ -47,15 +47,34 @@ export function availablePods(replicaSets: readonly ReplicaSet[]): number {
   return replicaSets.reduce((sum, each) => sum + (each.status?.availableReplicas ?? 0), 0);
 }
 
+/**
+ * Available pods that will stay: no more of a replica set than its size. Its status may still count pods that it was just told to delete
+ * (kube-controller-manager trusts it, and can for a moment go below the minimum).
+ */
+function lastingPods(replicaSets: readonly ReplicaSet[]): number {
+  return replicaSets.reduce((sum, each) => sum + Math.min(replicasOf(each), each.status?.availableReplicas ?? 0), 0);
+}
+
+/**
+ * Pods that are or will be there: those that a replica set was told to delete count until they are being deleted. Unknown (infinite) as long as its
+ * controller has not seen its size.
+ */
+function presentPods(replicaSets: readonly ReplicaSet[]): number {
+  return replicaSets.reduce((sum, each) => {
+    const seen = (each.status?.observedGeneration ?? 0) >= (each.metadata.generation ?? 0);
+    return sum + (seen ? Math.max(replicasOf(each), each.status?.replicas ?? 0) : Number.POSITIVE_INFINITY);
+  }, 0);
+}
+
 export function isSized(replicaSet: ReplicaSet): boolean {
   return replicasOf(replicaSet) > 0;
 }
 
-/** The size of the new replica set: as large as the surge leaves room for, at most what is wanted. */
-export function newReplicaSetSize(deployment: Deployment, all: readonly ReplicaSet[], current: number): number {
+/** The size of the new replica set, now `current`: as large as the surge leaves room for, at most what is wanted. */
+export function newReplicaSetSize(deployment: Deployment, old: readonly ReplicaSet[], current: number): number {
   const wanted = replicasOf(deployment);
   if (!isRolling(deployment)) return wanted;
-  const room = wanted + maxSurge(deployment) - wantedPods(all);
+  const room = wanted + maxSurge(deployment) - presentPods(old) - current;
   if (room <= 0) return current;
   return current + Math.min(room, wanted - current);
 }
@@ -78,7 +97,7 @@ export function shrinkOld(deployment: Deployment, newOne: ReplicaSet, old: reado
   if (most <= 0) return [];
   const sizes = new Map(old.toSorted(byCreation).map((each) => [each, replicasOf(each)]));
   shrinkUnhealthy(sizes, most);
-  shrinkHealthy(sizes, availablePods(all) - minimum);
+  shrinkHealthy(sizes, lastingPods(all) - minimum);
   return Array.from(sizes, ([replicaSet, to]) => ({ replicaSet, to })).filter(
     ({ replicaSet, to }) => to !== replicasOf(replicaSet),
   );

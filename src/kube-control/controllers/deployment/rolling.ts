@@ -24,5 +24,5 @@ function nextSize({ deployment, newOne, old }: Rollout): number {
   const size = newOne ? replicasOf(newOne) : 0;
   const wanted = replicasOf(deployment);
   if (size >= wanted) return wanted;
-  return newReplicaSetSize(deployment, [...old, ...(newOne ? [newOne] : [])], size);
+  return newReplicaSetSize(deployment, old, size);
 }

@@ -84,7 +84,7 @@ export async function withNewReplicaSet(
 async function createNew(parts: DeploymentParts, rollout: Rollout, revision: number): Promise<Rollout | undefined> {
   const { deployment, old, key } = rollout;
   const made = makeReplicaSet(deployment, revision);
-  const size = newReplicaSetSize(deployment, [...old, made], 0);
+  const size = newReplicaSetSize(deployment, old, 0);
   made.spec = { ...made.spec, selector: made.spec?.selector ?? {}, replicas: size };
   const name = made.metadata.name ?? "";
   let created: ReplicaSet;

@@ -60,7 +60,8 @@ export function replicaSetController(context: ControllerContext, kind: ReplicaSe
   pods.addIndex(BY_CONTROLLER, indexByController);
   pods.addIndex(ORPHANS, indexOrphans);
   const expected = expectations<Pod>(pods, objectKey);
-  const control = podControl(context.client, context.events(kind.component), expected);
+  const { client, random } = context;
+  const control = podControl({ client, random, expected, events: context.events(kind.component) });
   const parts: Parts = { context, kind, replicaSets, pods, expected, podControl: control };
   const selecting = orphanSelectors(replicaSets, (replicaSet) => selectorOf(replicaSet.spec?.selector));
   return controller(context, {
@@ -83,11 +84,13 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const replicaSet = parts.replicaSets.cache.get(key);
   if (!replicaSet) {
     expected.forget(key);
+    parts.podControl.forget(key);
     return undefined;
   }
-  const current = expected.satisfied(key);
+  // The cache does not show the last writes yet: the events that bring them bring this replica set back.
+  if (!expected.satisfied(key)) return undefined;
   const observed = await observe(parts, replicaSet);
-  const failure = current ? await act(parts, key, replicaSet, planReplicas(observed)) : undefined;
+  const failure = await act(parts, key, replicaSet, planReplicas(observed));
   const status = replicaSetStatus(observed, failure?.condition);
   await writeStatus(parts, replicaSet, status);
   if (failure) throw failure.error;
@@ -114,6 +117,7 @@ async function observe(parts: Parts, replicaSet: ReplicaSet): Promise<ReplicaSet
     replicaSet,
     pods: claimed,
     relatedOnNode: relatedCounter(replicaSet, replicaSets, pods),
+    isDoomed: parts.podControl.isDoomed,
     nowMs: context.clock.now(),
   };
 }

@@ -13,6 +13,8 @@ export interface ReplicaSetObserved {
   readonly pods: readonly Pod[];
   /** Pods on each node of the same owner's replica sets: those doubled up go first. */
   readonly relatedOnNode: (nodeName: string) => number;
+  /** Asked to be deleted before, without an answer. */
+  readonly isDoomed: (pod: Pod) => boolean;
   readonly nowMs: number;
 }
 
@@ -30,7 +32,9 @@ export function planReplicas(observed: ReplicaSetObserved): ReplicaSetAction {
   if (missing > 0) return { kind: "create", count: Math.min(missing, BURST_REPLICAS) };
   if (missing === 0) return { kind: "none" };
   const order = deletionOrder(observed.relatedOnNode, nowMs);
-  return { kind: "delete", pods: active.toSorted(order).slice(0, Math.min(-missing, BURST_REPLICAS)) };
+  const doomedFirst = (a: Pod, b: Pod): number =>
+    Number(observed.isDoomed(b)) - Number(observed.isDoomed(a)) || order(a, b);
+  return { kind: "delete", pods: active.toSorted(doomedFirst).slice(0, Math.min(-missing, BURST_REPLICAS)) };
 }
 
 /** A failure of the last create or delete, for the status condition. */

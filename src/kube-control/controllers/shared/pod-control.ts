@@ -1,27 +1,77 @@
-import { errorText, isGantryError } from "#base/errors.ts";
+import { errorText, GantryError, isGantryError, type ErrorCode } from "#base/errors.ts";
+import { nameSuffix } from "#base/ids.ts";
+import type { Random } from "#base/random.ts";
 import type { KubeObject, Resource } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Pod, PodTemplateSpec } from "#formats/kube-types.generated.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { Expectations } from "./expectations.ts";
-import { controllerReference } from "./ownership.ts";
+import { controllerOf, controllerReference } from "./ownership.ts";
 
 /** Creates and deletes pods on behalf of a controller, with the events that `kubectl describe` shows of it. */
 export interface PodControl {
   create(key: string, owner: KubeObject, pod: Pod): Promise<void>;
   delete(key: string, owner: KubeObject, pod: Pod): Promise<void>;
+  /** True when the pod was asked to be deleted and no answer came: when one must go, it is this one. */
+  isDoomed(pod: Pod): boolean;
+  /** The owner is gone. */
+  forget(key: string): void;
 }
 
-/** What is written is expected to show in the cache. */
-export function podControl(client: KubeClient, events: EventRecorder, expected: Expectations<Pod>): PodControl {
+export interface PodControlOptions {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly random: Random;
+  /** What is written is expected to show in the cache. */
+  readonly expected: Expectations<Pod>;
+}
+
+/** Longest base of a generated name (apimachinery names.SimpleNameGenerator). */
+const MAX_BASE = 58;
+/** Pods asked to be deleted without an answer, remembered at most; one more drops the oldest. */
+const MAX_DOOMED = 10_000;
+
+/** Answers after which it is certain that nothing was written. */
+const REFUSALS: readonly ErrorCode[] = [
+  "invalid",
+  "unsupported",
+  "unauthorized",
+  "forbidden",
+  "not-found",
+  "already-exists",
+  "conflict",
+  "gone",
+  "too-large",
+  "too-many-requests",
+];
+
+/**
+ * Names pods itself, so that a create whose answer was lost can be tried again under the same name: it finds the pod that is there already instead
+ * of making a second one.
+ */
+export function podControl(options: PodControlOptions): PodControl {
+  const { client, events, expected, random } = options;
+  /** Names, by key, of creates without an answer. */
+  const doubtful = new Map<string, string[]>();
+  const doomed = new Set<string>();
+  const nameFor = (key: string, { metadata }: Pod): string =>
+    metadata.name ??
+    doubtful.get(key)?.pop() ??
+    `${(metadata.generateName ?? "").slice(0, MAX_BASE)}${nameSuffix(5, random)}`;
+  const keep = (key: string, name: string): void => {
+    const names = doubtful.get(key);
+    if (names) names.push(name);
+    else doubtful.set(key, [name]);
+  };
   return {
     async create(key, owner, pod) {
+      const name = nameFor(key, pod);
       try {
-        const created = await client.create(RESOURCES.pods, pod);
-        expected.wrote(key, created);
-        events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name ?? ""}`);
+        expected.wrote(key, await createOrFind(client, { ...pod, metadata: { ...pod.metadata, name } }));
+        events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${name}`);
       } catch (error) {
+        if (!isRefusal(error)) keep(key, name);
         // Its namespace is going away: every create will fail, and saying so helps nobody.
         if (!isNamespaceTerminating(error))
           events.record(owner, "Warning", "FailedCreate", `Error creating: ${errorText(error)}`);
@@ -29,21 +79,41 @@ export function podControl(client: KubeClient, events: EventRecorder, expected: 
       }
     },
     async delete(key, owner, pod) {
-      const { namespace, name = "", uid } = pod.metadata;
+      const { namespace, name = "", uid = "" } = pod.metadata;
       try {
         await client.delete(RESOURCES.pods, namespace, name, { preconditions: { uid } });
-        expected.deleted(key, pod);
         events.record(owner, "Normal", "SuccessfulDelete", `Deleted pod: ${name}`);
       } catch (error) {
-        if (isGantryError(error, "not-found") || isGantryError(error, "conflict")) {
-          expected.deleted(key, pod);
-          return;
+        if (!isGantryError(error, "not-found") && !isGantryError(error, "conflict")) {
+          if (!isRefusal(error)) doomed.add(uid);
+          if (doomed.size > MAX_DOOMED) for (const oldest of doomed) if (doomed.delete(oldest)) break;
+          events.record(owner, "Warning", "FailedDelete", `Error deleting: ${errorText(error)}`);
+          throw error;
         }
-        events.record(owner, "Warning", "FailedDelete", `Error deleting: ${errorText(error)}`);
-        throw error;
       }
+      doomed.delete(uid);
+      expected.deleted(key, pod);
     },
+    isDoomed: ({ metadata }) => doomed.has(metadata.uid ?? ""),
+    forget: (key) => void doubtful.delete(key),
   };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof GantryError && REFUSALS.includes(error.code);
+}
+
+/** The pod of that name that the same owner made before counts as made now. */
+async function createOrFind(client: KubeClient, pod: Pod): Promise<Pod> {
+  try {
+    return await client.create(RESOURCES.pods, pod);
+  } catch (error) {
+    if (!isGantryError(error, "already-exists")) throw error;
+    const { namespace, name = "" } = pod.metadata;
+    const found = await client.get(RESOURCES.pods, namespace, name);
+    if (controllerOf(found)?.uid === controllerOf(pod)?.uid) return found;
+    throw error;
+  }
 }
 
 /** A pod from a template, controlled by `owner`; named by `generateName` unless `name` is given. */
