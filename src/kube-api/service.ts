@@ -6,7 +6,7 @@ import type { DeleteOptions, ListOptions, PatchRequest, WatchOptions } from "./o
 import type { Document } from "./registry/document.ts";
 import { readObject, type Body } from "./registry/input.ts";
 import { storedForm, type ResourceDefinition } from "./resources/definition.ts";
-import { methodNotSupported, unknownPath } from "./status.ts";
+import { invalid, methodNotSupported, unknownPath } from "./status.ts";
 import { subresourceHandler } from "./subresources/handlers.ts";
 import { apply } from "./verbs/apply.ts";
 import { create } from "./verbs/create.ts";
@@ -87,7 +87,9 @@ export function apiService(api: Api, authorizer: Authorizer): Service {
       if (handler?.update) return handler.update(api, context, ref, body, validation);
       const target = { ...ref, definition: storedForm(ref.definition) };
       const object = readObject(context, ref.definition, body, validation);
-      const absent = api.strategies(target.definition).createOnUpdate === true && ref.subresource === "";
+      const strategy = api.strategies(target.definition);
+      if (strategy.needsResourceVersion && !object.metadata.resourceVersion) throw needsRevision(ref);
+      const absent = strategy.createOnUpdate === true && ref.subresource === "";
       if (absent && !(await exists(api, ref))) {
         check(context, ref, "create");
         return { document: await create(api, context, target.definition, ref.namespace, object), created: true };
@@ -127,6 +129,12 @@ async function exists(api: Api, { definition, namespace, name }: ObjectRef): Pro
     // Whatever else is wrong (a bad name), creating says it too.
     return false;
   }
+}
+
+function needsRevision({ definition, name }: ObjectRef): Error {
+  const message = "Invalid value: 0: must be specified for an update";
+  const fault = { field: "metadata.resourceVersion", message, reason: "FieldValueInvalid" };
+  return invalid(definition.group, definition.kind, name, [fault]);
 }
 
 function requireVerb({ definition, subresource }: ObjectRef, verb: string): void {

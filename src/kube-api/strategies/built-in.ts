@@ -13,8 +13,7 @@ const OWN: Readonly<Record<string, Strategy>> = {
   persistentvolumeclaims: startsWithStatus({ phase: "Pending" }),
   endpoints: { createOnUpdate: true },
   limitranges: { createOnUpdate: true },
-  "leases.coordination.k8s.io": { createOnUpdate: true, needsResourceVersion: true },
-  "endpointslices.discovery.k8s.io": { needsResourceVersion: false },
+  "leases.coordination.k8s.io": { createOnUpdate: true },
   "runtimeclasses.node.k8s.io": needsRevision,
   "customresourcedefinitions.apiextensions.k8s.io": { ...withoutStatus, needsResourceVersion: true },
 };

@@ -11,7 +11,7 @@ import { checkUpdated } from "../registry/validation.ts";
 import { encodeForStore, putOperation } from "../registry/write.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import type { Strategy } from "../strategies/strategy.ts";
-import { conflict, invalid, notFound, OBJECT_MODIFIED } from "../status.ts";
+import { conflict, notFound, OBJECT_MODIFIED } from "../status.ts";
 
 /** Makes the wanted object (stored form, private) out of what is stored (shared). Giving that back itself changes nothing. */
 export type Change = (current: KubeObject) => KubeObject | Promise<KubeObject>;
@@ -63,7 +63,7 @@ async function attemptUpdate(
   const strategy = api.strategies(definition);
   const wanted = await change(old);
   if (wanted === old) return { kind: "done", document: current };
-  checkIdentity(target, strategy, wanted, current);
+  checkIdentity(target, wanted, current);
   const object = mergeSubresource(definition, subresource, wanted, old);
   prepareChangedMetadata(definition, object, old);
   prepare(strategy, subresource, object, old, context);
@@ -80,22 +80,11 @@ async function attemptUpdate(
   return write(api, context, target, strategy, entry, object, value);
 }
 
-function checkIdentity(
-  { definition, namespace, name }: Target,
-  strategy: Strategy,
-  wanted: KubeObject,
-  current: Document,
-): void {
+function checkIdentity({ definition, namespace, name }: Target, wanted: KubeObject, current: Document): void {
   checkKind(definition, wanted);
   checkName(name, wanted);
   checkNamespace(definition, namespace, wanted);
   const { resourceVersion = "" } = wanted.metadata;
-  if (resourceVersion === "" && strategy.needsResourceVersion) {
-    const message = "Invalid value: 0: must be specified for an update";
-    throw invalid(definition.group, definition.kind, name, [
-      { field: "metadata.resourceVersion", message, reason: "FieldValueInvalid" },
-    ]);
-  }
   if (resourceVersion !== "" && resourceVersion !== String(current.revision))
     throw conflict(definition, name, OBJECT_MODIFIED);
 }
