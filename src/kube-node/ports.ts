@@ -39,7 +39,8 @@ export interface HostPort {
   unmount(path: string): void;
   /** Connects to a TCP port from inside a process's network namespace. */
   dial(pid: number, port: number): Promise<Duplex>;
-  /** Runs a job without waiting for it to be due to others: capacity of this machine. */
+  /** The lowest oom_score_adj that may be given: -1000, or our own where CAP_SYS_RESOURCE is missing. */
+  readonly lowestOomScoreAdj: number;
   readonly capacity: { readonly cpus: number; readonly memoryBytes: number; readonly diskBytes: number };
 }
 

@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { readFileSync, statfsSync } from "node:fs";
 import { Socket } from "node:net";
 import { cpus, totalmem } from "node:os";
 import { GantryError, isGantryError } from "#base/errors.ts";
@@ -13,6 +13,7 @@ export function hostPort(dataDir: string): HostPort {
   const disk = statfsSync(dataDir);
   return {
     capacity: { cpus: cpus().length, memoryBytes: totalmem(), diskBytes: disk.blocks * disk.bsize },
+    lowestOomScoreAdj: lowestOomScoreAdj(),
     mountTmpfs(path, sizeBytes) {
       mount("tmpfs", path, {
         type: "tmpfs",
@@ -23,6 +24,25 @@ export function hostPort(dataDir: string): HostPort {
     unmount: (path) => void unmount(path),
     dial: async (pid, port) => dialInside(pid, port),
   };
+}
+
+/** CAP_SYS_RESOURCE (capabilities(7)): without it the kernel lets nobody lower a score. */
+const CAP_SYS_RESOURCE = 24n;
+
+function lowestOomScoreAdj(): number {
+  if ((effectiveCapabilities() >> CAP_SYS_RESOURCE) & 1n) return -1000;
+  return Number(readFileSync("/proc/self/oom_score_adj", "utf8"));
+}
+
+function effectiveCapabilities(): bigint {
+  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return BigInt(`0x${hex}`);
+}
+
+/** Pure in the kernel's word: those of `names`, in order of their numbers, that this process has and may give. */
+export function grantable(names: readonly string[]): string[] {
+  const held = effectiveCapabilities();
+  return names.filter((_, number) => (held >> BigInt(number)) & 1n);
 }
 
 /** Both loopbacks of the pod are tried, as `localhost` means either. */

@@ -12,7 +12,7 @@ import { VERSION } from "#kube-api/version.ts";
 import { ensurePodNetwork } from "#network/pod-network.ts";
 import type { ContainerSide } from "./container-side.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { hostPort } from "./host-port.ts";
+import { grantable, hostPort } from "./host-port.ts";
 import { gantryVersion } from "./version.ts";
 
 export interface NodeSideOptions {
@@ -141,6 +141,6 @@ async function kubeletOf(
     clock: systemClock,
     random: systemRandom,
     logger: logger.child({ component: "kubelet" }),
-    allCapabilities: ALL_CAPABILITIES,
+    allCapabilities: grantable(ALL_CAPABILITIES),
   });
 }

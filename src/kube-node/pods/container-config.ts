@@ -48,6 +48,7 @@ export interface ContainerInputs {
   readonly resolvConfFile: string;
   readonly domain: string;
   readonly nodeMemoryBytes: number;
+  readonly lowestOomScoreAdj: number;
   /** All capabilities of the kernel, for privileged containers and `ALL`. */
   readonly allCapabilities: readonly string[];
 }
@@ -97,7 +98,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     networks: [],
     hostFiles: { hosts: inputs.hostsFile, resolvConf: inputs.resolvConfFile },
     resources: containerResources(container.resources),
-    oomScoreAdj: oomScoreAdj(pod, container, inputs.nodeMemoryBytes),
+    oomScoreAdj: Math.max(inputs.lowestOomScoreAdj, oomScoreAdj(pod, container, inputs.nodeMemoryBytes)),
     security: securityOf(pod, context, inputs.allCapabilities),
     stopSignal: SIGTERM,
     log: POD_LOG,
@@ -109,7 +110,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
 export function sandboxConfig(
   pod: Pod,
   attempt: number,
-  options: { podNetwork: string; domain: string; aliases: readonly string[] },
+  options: { podNetwork: string; domain: string; aliases: readonly string[]; lowestOomScoreAdj: number },
 ): ContainerConfig {
   const hostNetwork = pod.spec?.hostNetwork === true;
   const network: NetworkAttachment = { network: options.podNetwork, aliases: options.aliases, ports: hostPorts(pod) };
@@ -136,7 +137,7 @@ export function sandboxConfig(
     networks: hostNetwork ? [] : [network],
     resources: { cpu: { shares: 2 } },
     // The pause process is the last that the kernel should kill (kubelet: -998).
-    oomScoreAdj: -998,
+    oomScoreAdj: Math.max(options.lowestOomScoreAdj, -998),
     security: { privileged: false, capabilities: [], noNewPrivileges: true },
     ...(pod.spec?.securityContext?.sysctls
       ? { sysctls: Object.fromEntries(pod.spec.securityContext.sysctls.map(({ name, value }) => [name, value])) }

@@ -13,6 +13,8 @@ import { stopContainer } from "./terminate.ts";
 
 /** A container that could not be made is tried again after this time. */
 const RETRY_MS = 10_000;
+const SANDBOX_RETRY_MS = 1_000;
+const LONGEST_SANDBOX_RETRY_MS = 60_000;
 
 /** Carries out one action of a plan. Failures to start a container become its waiting reason; others are thrown. */
 export async function perform(
@@ -45,19 +47,24 @@ export async function removeContainer({ deps }: PodState, id: string): Promise<v
 
 async function startSandbox(state: PodState, attempt: number, observed: ObservedPod): Promise<void> {
   const { deps, pod } = state;
+  if (observed.sandbox?.state.status === "created") await removeContainer(state, observed.sandbox.id);
+  await deps.engine.setCgroupParent(podCgroup(pod), podResources(pod));
+  const config = sandboxConfig(pod, attempt, {
+    podNetwork: deps.config.podNetwork,
+    domain: deps.config.clusterDomain,
+    aliases: [],
+    lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
+  });
+  const { id } = await deps.engine.create(config);
   try {
-    if (observed.sandbox?.state.status === "created") await removeContainer(state, observed.sandbox.id);
-    await deps.engine.setCgroupParent(podCgroup(pod), podResources(pod));
-    const config = sandboxConfig(pod, attempt, {
-      podNetwork: deps.config.podNetwork,
-      domain: deps.config.clusterDomain,
-      aliases: [],
-    });
-    const { id } = await deps.engine.create(config);
     await deps.engine.start(id);
+    state.sandboxFailures = 0;
   } catch (error) {
     deps.events.record(pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${errorText(error)}`);
-    throw error;
+    // The next try takes the same number, and waits: what the engine tells of this one must not wake it at once.
+    state.sandboxNotBefore =
+      deps.clock.now() + Math.min(LONGEST_SANDBOX_RETRY_MS, SANDBOX_RETRY_MS * 2 ** state.sandboxFailures++);
+    await removeContainer(state, id);
   }
 }
 

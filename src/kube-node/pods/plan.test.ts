@@ -43,6 +43,7 @@ const inputs: PlanInputs = {
   condemned: () => undefined,
   started: () => true,
   failed: false,
+  sandboxNotBefore: 0,
 };
 
 /** One line for each action. */

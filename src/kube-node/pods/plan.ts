@@ -24,6 +24,8 @@ export interface PlanInputs {
   readonly condemned: (containerId: string) => "liveness" | "startup" | undefined;
   /** The startup probe has passed, or there is none. */
   readonly started: (containerId: string) => boolean;
+  /** When a sandbox may be started (epoch milliseconds). */
+  readonly sandboxNotBefore: number;
   /** The pod as a whole has failed (deadline, eviction): everything ends. */
   readonly failed: boolean;
 }
@@ -38,12 +40,7 @@ export function planPod(pod: Pod, observed: ObservedPod, inputs: PlanInputs): Po
     .map(({ id }) => ({ kind: "remove", containerId: id }));
   if (inputs.failed || isDone(pod, observed)) return [...cleanup, ...finishActions(observed)];
   const sandbox = observed.sandbox;
-  if (!isRunning(sandbox))
-    return [
-      ...cleanup,
-      ...strandedStops(observed, undefined),
-      { kind: "start-sandbox", attempt: sandbox ? restartCountOf(sandbox) + 1 : 0 },
-    ];
+  if (!isRunning(sandbox)) return [...cleanup, ...strandedStops(observed, undefined), sandboxStart(observed, inputs)];
   const stranded = strandedStops(observed, sandbox?.id);
   return [
     ...cleanup,
@@ -51,6 +48,11 @@ export function planPod(pod: Pod, observed: ObservedPod, inputs: PlanInputs): Po
     ...condemnedStops(observed, inputs),
     ...containerActions(pod, observed, sandbox?.id ?? "", inputs),
   ];
+}
+
+function sandboxStart({ sandbox }: ObservedPod, { now, sandboxNotBefore }: PlanInputs): PodAction {
+  if (sandboxNotBefore > now) return { kind: "wake", at: sandboxNotBefore };
+  return { kind: "start-sandbox", attempt: sandbox ? restartCountOf(sandbox) + 1 : 0 };
 }
 
 /** Sidecars: init containers that run on beside the others. */

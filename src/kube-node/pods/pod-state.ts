@@ -34,6 +34,9 @@ export interface PodState {
   readonly probes: ProbeSet;
   /** Why containers do not run yet, by name. */
   readonly waiting: Map<string, Waiting>;
+  /** When a sandbox may be tried again, and how often it failed. */
+  sandboxNotBefore: number;
+  sandboxFailures: number;
   /** When a container that could not be started may be tried again, by name. */
   readonly retryAt: Map<string, number>;
   /** Last words of runs that ended, by container id. */

@@ -94,6 +94,7 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
     ...files,
     domain: deps.config.clusterDomain,
     nodeMemoryBytes: deps.host.capacity.memoryBytes,
+    lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
   });
 }
 

@@ -34,7 +34,7 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
           RESOURCES.pods,
           namespace,
           name ?? "",
-          { type: "strategic", body: { ...metadata, status: withDirectives(status) } },
+          { type: "strategic", body: { ...metadata, status } },
           "status",
         );
         written = status;
@@ -59,17 +59,5 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
     async flushed() {
       while (writing) await writing;
     },
-  };
-}
-
-/** Container statuses are replaced as a whole: a strategic merge would keep fields of a former state. */
-function withDirectives(status: PodStatus): object {
-  const replaced = (list: object[] | undefined): object[] | undefined =>
-    list ? [...list, { $patch: "replace" }] : undefined;
-  return {
-    ...status,
-    containerStatuses: replaced(status.containerStatuses),
-    initContainerStatuses: replaced(status.initContainerStatuses),
-    ephemeralContainerStatuses: replaced(status.ephemeralContainerStatuses),
   };
 }

@@ -26,6 +26,7 @@ export async function syncPod(state: PodState): Promise<void> {
       condemned: probes.condemned,
       started: probes.started,
       failed: state.failure !== undefined,
+      sandboxNotBefore: state.sandboxNotBefore,
     });
     report(state, observed);
     const todo = actions.filter((action) => action.kind !== "wake");

@@ -48,6 +48,8 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
     poke: loop.poke,
     refresh() {
       state.filesAreStale = true;
+      // What a container waits for may just have come: those that wait for a volume are tried at once.
+      for (const name of state.retryAt.keys()) if (!state.waiting.has(name)) state.retryAt.delete(name);
       loop.poke();
     },
     orphan() {
@@ -142,6 +144,8 @@ function podState(deps: WorkerDeps, pod: Pod, loop: { poke(): void; wakeAt(at: n
     }),
     waiting: new Map(),
     retryAt: new Map(),
+    sandboxNotBefore: 0,
+    sandboxFailures: 0,
     lastWords: new Map(),
     failure:
       pod.status?.phase === "Failed"
