@@ -49,7 +49,10 @@ function checkDeadline(spec: PodSpec, before: PodSpec): FieldErrors {
 
 /** Tolerations may be added; of existing ones only the seconds may change. */
 function checkTolerations(tolerations: readonly Toleration[] = [], before: readonly Toleration[] = []): FieldErrors {
-  const strip = ({ tolerationSeconds: _, ...rest }: Toleration): object => rest;
+  const strip = (toleration: Toleration): object => {
+    const { tolerationSeconds: _, ...rest } = toleration;
+    return rest;
+  };
   const kept = before.every((old) => tolerations.some((toleration) => sameTree(strip(toleration), strip(old))));
   if (kept) return [];
   return [forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")];
