@@ -12,6 +12,8 @@ export interface QueuedPod {
   attempts: number;
   /** When it joined the active queue. */
   queuedAtMs: number;
+  /** Orders pods that joined in the same millisecond. */
+  sequence: number;
   readonly firstQueuedAtMs: number;
   place: "active" | "backoff" | "unschedulable" | "gated" | "taken";
   /** Not to be tried before. */
@@ -62,19 +64,19 @@ export interface SchedulingQueue {
 export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueue {
   const { clock, interests, initialBackoffMs = 1000, maxBackoffMs = 10_000, maxUnschedulableMs = 300_000 } = options;
   const pods = new Map<string, QueuedPod>();
-  const active = heap<QueuedPod>((a, b) =>
-    a.info.priority === b.info.priority ? a.queuedAtMs < b.queuedAtMs : a.info.priority > b.info.priority,
-  );
+  const active = heap<QueuedPod>(goesFirst);
   /** Pods that wait only for room, and pods whose last cycle failed otherwise. */
   const backoff = heap<QueuedPod>((a, b) => a.backoffUntilMs < b.backoffUntilMs);
   const errors = heap<QueuedPod>((a, b) => a.backoffUntilMs < b.backoffUntilMs);
   const unschedulable = waitingPods();
+  let sequence = 0;
   let cancelTimer = (): void => undefined;
   let timerAt = Number.POSITIVE_INFINITY;
 
   const activate = (pod: QueuedPod): void => {
     pod.place = "active";
     pod.queuedAtMs = clock.now();
+    pod.sequence = sequence++;
     active.push(pod);
     options.onReady();
   };
@@ -203,11 +205,18 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
   };
 }
 
+/** PrioritySort. */
+function goesFirst(a: QueuedPod, b: QueuedPod): boolean {
+  if (a.info.priority !== b.info.priority) return a.info.priority > b.info.priority;
+  return a.queuedAtMs === b.queuedAtMs ? a.sequence < b.sequence : a.queuedAtMs < b.queuedAtMs;
+}
+
 function newEntry(info: PodInfo, now: number): QueuedPod {
   return {
     info,
     attempts: 0,
     queuedAtMs: now,
+    sequence: 0,
     firstQueuedAtMs: now,
     place: "active",
     backoffUntilMs: 0,
