@@ -81,7 +81,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       }),
     async startControl() {
       const scheduler = startScheduler({ ...parts, informers });
-      const controllers = startControllers({ ...parts, informers });
+      const controllers = startControllers({ ...parts, informers, rootCa: certificates.caCert });
       control = [controllers, scheduler];
       await Promise.all([scheduler.started, controllers.started]);
     },
