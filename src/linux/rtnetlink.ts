@@ -85,10 +85,8 @@ export interface Rtnetlink {
 /** Opens the namespace that the calling thread is in. */
 export function openRtnetlink(): Rtnetlink {
   const socket = openNetlink(NETLINK_ROUTE);
-  const run = (type: number, flags: number, body: Buffer, what: string): readonly Message[] =>
-    socket.request({ type, flags, body, what });
-  const dump = (type: number, body: Buffer, what: string): readonly Message[] =>
-    socket.dump({ type, flags: 0, body, what } satisfies Request);
+  const run: Run = (type, flags, body, what) => socket.request({ type, flags, body, what });
+  const dump: Dump = (type, body, what) => socket.dump({ type, flags: 0, body, what } satisfies Request);
   const setLink = (link: number, settings: LinkSettings): void =>
     void run(c.RTM_NEWLINK, 0, encodeLink(link, settings), `set link ${link}`);
   const link = (wanted: string | number): Link | undefined =>
@@ -115,22 +113,21 @@ export function openRtnetlink(): Rtnetlink {
     setPort: (link, settings) => void run(c.RTM_SETLINK, 0, encodePort(link, settings), `set bridge port ${link}`),
     deleteLink: (link) =>
       unlessMissing(() => run(c.RTM_DELLINK, 0, linkBody(link), `delete link ${link}`)) !== undefined,
-    async deleteGroupLater(group) {
-      const background = openNetlink(NETLINK_ROUTE);
-      try {
-        await background.requestLater({
-          type: c.RTM_DELLINK,
-          flags: 0,
-          body: encodeLinkGroup(group),
-          what: `delete links of group ${group}`,
-        });
-      } catch (error) {
-        // The kernel was quicker: their namespaces died.
-        if (!isSyscallError(error, "ENODEV")) throw error;
-      } finally {
-        background.close();
-      }
-    },
+    deleteGroupLater,
+    ...addressOperations(run, dump),
+    close: () => socket.close(),
+  };
+}
+
+type Run = (type: number, flags: number, body: Buffer, what: string) => readonly Message[];
+type Dump = (type: number, body: Buffer, what: string) => readonly Message[];
+type AddressOperations = Pick<
+  Rtnetlink,
+  "addresses" | "addAddress" | "deleteAddress" | "routes" | "setRoute" | "deleteRoute" | "neighbours" | "setNeighbour"
+>;
+
+function addressOperations(run: Run, dump: Dump): AddressOperations {
+  return {
     addresses: () => dump(c.RTM_GETADDR, Buffer.alloc(8), "list addresses").map(({ body }) => decodeAddress(body)),
     addAddress: (address) =>
       void run(c.RTM_NEWADDR, RTNETLINK_NEW, encodeAddress(address), `add address ${address.address}`),
@@ -159,8 +156,20 @@ export function openRtnetlink(): Rtnetlink {
         encodeNeighbour(neighbour),
         `set neighbour ${neighbour.address}`,
       ),
-    close: () => socket.close(),
   };
+}
+
+async function deleteGroupLater(group: number): Promise<void> {
+  const background = openNetlink(NETLINK_ROUTE);
+  try {
+    const what = `delete links of group ${group}`;
+    await background.requestLater({ type: c.RTM_DELLINK, flags: 0, body: encodeLinkGroup(group), what });
+  } catch (error) {
+    // The kernel was quicker: their namespaces died.
+    if (!isSyscallError(error, "ENODEV")) throw error;
+  } finally {
+    background.close();
+  }
 }
 
 function linkBody(link: string | number): Buffer {

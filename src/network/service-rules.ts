@@ -9,7 +9,8 @@ import { change, openNftables, type Change, type Table } from "#linux/nftables.t
 import { openRtnetlink, type Route, type Rtnetlink } from "#linux/rtnetlink.ts";
 import { isSyscallError } from "#linux/syscalls.ts";
 import { guardRules } from "./bridge/guard-rules.ts";
-import { RULE_FAMILIES, type RuleFamily } from "./bridge/rule-model.ts";
+import type { RuleFamily } from "./bridge/rule-model.ts";
+import { tableKeeper } from "./bridge/table-keeper.ts";
 import { tableName } from "./open-networks.ts";
 import { checkService, compileService, type OwnSet, type Unit } from "./services/compile.ts";
 import { baseChains, serviceTableChanges, sharedSetDefinition } from "./services/service-table.ts";
@@ -76,31 +77,10 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   const name = `${tableName(options.instance)}-services`;
   const units = new Map<string, Unit>();
   const shared: Record<RuleFamily, SharedElements> = { ip: sharedElements(), ip6: sharedElements() };
-  let begun = false;
-  let generation = -1;
-
-  const restore = (): void => {
-    nft.apply(
-      RULE_FAMILIES.flatMap((family) =>
-        familyChanges({ family, name }, options.podRanges, units, shared[family].all()),
-      ),
-    );
-    begun = true;
-    generation = nft.generation();
-  };
-  const intact = (): boolean =>
-    RULE_FAMILIES.every((family) => chainsMatch(nft.chains({ family, name }), family, units));
-  const verify = (): boolean => {
-    if (!begun || generation === nft.generation()) return false;
-    if (intact()) {
-      generation = nft.generation();
-      return false;
-    }
-    logger.warn({ table: name }, "the service rules were changed by somebody else: putting them back");
-    restore();
-    return true;
-  };
-  const unwatch = guardRules({ verify }, clock, logger);
+  const whole = (table: Table, family: RuleFamily): Change[] =>
+    familyChanges(table, family, options.podRanges, units, shared[family].all());
+  const keeper = tableKeeper(nft, name, { whole, chains: (family) => unitChains(family, units) }, logger);
+  const unwatch = guardRules(keeper, clock, logger);
   return {
     apply(services) {
       services.forEach(checkService);
@@ -108,27 +88,18 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
       difference.remember(shared);
       const elements = { ip: shared.ip.takeChanges(), ip6: shared.ip6.takeChanges() };
       try {
-        if (!begun) restore();
-        else
-          nft.apply(
-            RULE_FAMILIES.flatMap((family) => differenceChanges({ family, name }, difference, elements[family])),
-          );
-        generation = nft.generation();
+        keeper.apply((table, family) => differenceChanges(table, difference, elements[family]));
       } catch (error) {
-        if (!begun || !isSyscallError(error)) throw error;
-        // The table was not as we left it. Should that fail too, the next call begins anew.
-        begun = false;
-        restore();
+        if (!isSyscallError(error)) throw error;
+        // The table was not as we left it.
+        keeper.restore();
       }
       if (options.hostRoute) setHostRoute(options.hostRoute);
       forgetStaleDatagramFlows(difference, logger);
     },
     remove() {
       unwatch();
-      nft.apply(
-        RULE_FAMILIES.flatMap((family) => [change.addTable({ family, name }), change.deleteTable({ family, name })]),
-      );
-      begun = false;
+      keeper.remove();
       if (options.hostRoute) deleteHostRoute(options.hostRoute);
     },
     close() {
@@ -221,32 +192,28 @@ function sharedChanges(what: "add" | "delete", table: Table, changes: readonly E
 }
 
 function familyChanges(
-  table: Table & { family: RuleFamily },
+  table: Table,
+  family: RuleFamily,
   podRanges: readonly string[],
   units: ReadonlyMap<string, Unit>,
   elements: readonly ElementChange[],
 ): Change[] {
-  const pods = podRanges.filter((range) => range.includes(":") === (table.family === "ip6"));
+  const pods = podRanges.filter((range) => range.includes(":") === (family === "ip6"));
   return [
-    ...serviceTableChanges(table, table.family, pods),
+    ...serviceTableChanges(table, family, pods),
     ...Array.from(units.values())
-      .filter(({ family }) => family === table.family)
+      .filter((unit) => unit.family === family)
       .flatMap((unit) => unitChanges(table, unit)),
     ...sharedChanges("add", table, elements),
   ];
 }
 
-function chainsMatch(
-  found: ReadonlyMap<string, number> | undefined,
-  family: RuleFamily,
-  units: ReadonlyMap<string, Unit>,
-): boolean {
-  if (!found) return false;
-  const expected = new Map(baseChains(family));
+function unitChains(family: RuleFamily, units: ReadonlyMap<string, Unit>): ReadonlyMap<string, number> {
+  const chains = new Map(baseChains(family));
   for (const unit of units.values()) {
-    if (unit.family === family) for (const { name, rules } of unit.chains) expected.set(name, rules.length);
+    if (unit.family === family) for (const { name, rules } of unit.chains) chains.set(name, rules.length);
   }
-  return found.size === expected.size && Array.from(expected).every(([chain, rules]) => found.get(chain) === rules);
+  return chains;
 }
 
 /** Idempotent; the bridge may have been made anew since the last time. */

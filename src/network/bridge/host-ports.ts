@@ -29,60 +29,24 @@ function ephemeralRange(): PortRange {
 }
 
 export function hostPorts(): HostPorts {
-  const held = new Map<string, number | undefined>();
+  const holder = portHolder();
   /** Where the search in the ephemeral range goes on, so that a port just released is not taken again at once. */
   let next = 0;
-  const hold = (mapping: PortMapping): void => {
-    held.set(
-      key(mapping),
-      holdPort({ protocol: mapping.protocol, address: mapping.hostAddress, port: mapping.hostPort }),
-    );
-  };
-  const takeFirst = (mapping: PortMapping, candidates: Iterable<number>): PortMapping | undefined => {
-    for (const hostPort of candidates) {
-      const chosen = chosenMapping(mapping, hostPort);
-      if (held.has(key(chosen))) continue;
-      try {
-        hold(chosen);
-        return chosen;
-      } catch (error) {
-        if (!isSyscallError(error, "EADDRINUSE")) throw error;
-      }
-    }
-    return undefined;
-  };
   const takeAny = (mapping: PortMapping): PortMapping => {
     const range = ephemeralRange();
     if (next < range.first || next > range.last) next = range.first;
-    const chosen = takeFirst(mapping, around(range, next));
+    const chosen = takeFirst(holder, mapping, around(range, next));
     if (!chosen) throw new GantryError("conflict", "all ports are allocated");
     next = chosen.hostPort + 1;
     return chosen;
   };
-  const takeFixed = (mapping: PortMapping, address: string): PortMapping => {
-    const chosen = chosenMapping(mapping, mapping.hostPort);
-    if (held.has(key(chosen))) {
-      throw new GantryError("conflict", `Bind for ${endText(chosen)} failed: port is already allocated`);
-    }
-    try {
-      hold(chosen);
-      return chosen;
-    } catch (error) {
-      throw bindError(error, chosen, address);
-    }
-  };
   const takeOne = (mapping: PortMapping, address: string): PortMapping => {
     const { hostPort, hostPortEnd } = mapping;
     if (hostPort === 0) return takeAny(mapping);
-    if (hostPortEnd === undefined || hostPortEnd <= hostPort) return takeFixed(mapping, address);
-    const chosen = takeFirst(mapping, around({ first: hostPort, last: hostPortEnd }, hostPort));
+    if (hostPortEnd === undefined || hostPortEnd <= hostPort) return takeFixed(holder, mapping, address);
+    const chosen = takeFirst(holder, mapping, around({ first: hostPort, last: hostPortEnd }, hostPort));
     if (!chosen) throw new GantryError("conflict", `Bind for ${endText(mapping)} failed: all ports are allocated`);
     return chosen;
-  };
-  const release = (mapping: PortMapping): void => {
-    const fd = held.get(key(mapping));
-    if (fd !== undefined) close(fd);
-    held.delete(key(mapping));
   };
   return {
     take(mappings, addressOf) {
@@ -91,28 +55,83 @@ export function hostPorts(): HostPorts {
         for (const mapping of mappings) taken.push(takeOne(mapping, addressOf(mapping)));
         return taken;
       } catch (error) {
-        taken.forEach(release);
+        taken.forEach(holder.release);
         throw error;
       }
     },
-    release: (mappings) => mappings.forEach(release),
+    release: (mappings) => mappings.forEach(holder.release),
     retake(mapping) {
-      if (held.has(key(mapping))) return true;
+      if (holder.has(mapping)) return true;
       try {
-        hold(mapping);
+        holder.hold(mapping);
         return true;
       } catch (error) {
         if (!isSyscallError(error)) throw error;
         // Taken or not, the rules go on translating it to the container.
-        held.set(key(mapping), undefined);
+        holder.claim(mapping);
         return false;
       }
+    },
+    releaseAll: () => holder.releaseAll(),
+  };
+}
+
+/** The sockets that hold ports. */
+interface PortHolder {
+  has(mapping: PortMapping): boolean;
+  hold(mapping: PortMapping): void;
+  /** Ours, though no socket could be had. */
+  claim(mapping: PortMapping): void;
+  release(this: void, mapping: PortMapping): void;
+  releaseAll(): void;
+}
+
+function portHolder(): PortHolder {
+  const held = new Map<string, number | undefined>();
+  return {
+    has: (mapping) => held.has(key(mapping)),
+    hold(mapping) {
+      const { protocol, hostAddress: address, hostPort: port } = mapping;
+      held.set(key(mapping), holdPort({ protocol, address, port }));
+    },
+    claim: (mapping) => void held.set(key(mapping), undefined),
+    release(mapping) {
+      const fd = held.get(key(mapping));
+      if (fd !== undefined) close(fd);
+      held.delete(key(mapping));
     },
     releaseAll() {
       for (const fd of held.values()) if (fd !== undefined) close(fd);
       held.clear();
     },
   };
+}
+
+function takeFirst(holder: PortHolder, mapping: PortMapping, candidates: Iterable<number>): PortMapping | undefined {
+  for (const hostPort of candidates) {
+    const chosen = chosenMapping(mapping, hostPort);
+    if (holder.has(chosen)) continue;
+    try {
+      holder.hold(chosen);
+      return chosen;
+    } catch (error) {
+      if (!isSyscallError(error, "EADDRINUSE")) throw error;
+    }
+  }
+  return undefined;
+}
+
+function takeFixed(holder: PortHolder, mapping: PortMapping, address: string): PortMapping {
+  const chosen = chosenMapping(mapping, mapping.hostPort);
+  if (holder.has(chosen)) {
+    throw new GantryError("conflict", `Bind for ${endText(chosen)} failed: port is already allocated`);
+  }
+  try {
+    holder.hold(chosen);
+    return chosen;
+  } catch (error) {
+    throw bindError(error, chosen, address);
+  }
 }
 
 function key({ protocol, hostAddress, hostPort }: PortMapping): string {

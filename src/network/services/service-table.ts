@@ -83,7 +83,7 @@ export function baseChains(family: RuleFamily): ReadonlyMap<string, number> {
     ["prerouting", 2],
     ["output", 2],
     ["postrouting", family === "ip" ? 4 : 3],
-    [REJECT_CHAIN, 1],
+    [REJECT_CHAIN, 2],
     ["input", 3],
     ["forward", 2],
     ["filter-output", 3],
@@ -151,6 +151,8 @@ function refusalChanges(table: Table, family: RuleFamily): Change[] {
   ];
   return [
     change.addChain(table, REJECT_CHAIN),
+    // A reset is not held back as the kernel holds ICMP back (icmp_ratelimit).
+    change.addRule(table, REJECT_CHAIN, [r.is(r.l4proto, "tcp"), r.reject(family, "tcp-reset")]),
     change.addRule(table, REJECT_CHAIN, [r.reject(family)]),
     ...hook("input", "input", [service, nodePort, unknownPort]),
     ...hook("forward", "forward", [service, unknownPort]),
