@@ -2,8 +2,9 @@ import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import { SYSTEM_USER } from "#kube-api/context.ts";
+import { kubeconfigText } from "#kube-api/kubeconfig.ts";
 import { localClient } from "#kube-api/local-client.ts";
-import { createApiServer } from "#kube-api/server.ts";
+import { createApiServer, type ApiServer } from "#kube-api/server.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
@@ -19,6 +20,8 @@ export interface ClusterOptions {
   readonly controllers?: readonly string[];
   /** Whether pods are scheduled. True by default. */
   readonly scheduler?: boolean;
+  /** Also serve HTTPS, on any free port of 127.0.0.1 or where it says: for clients outside this process. */
+  readonly listen?: boolean | { readonly host?: string; readonly port?: number };
   readonly clock?: Clock;
   readonly random?: Random;
   readonly logger?: Logger;
@@ -32,6 +35,9 @@ export interface Cluster {
   readonly informers: InformerFactory;
   /** The nodes of `nodes`: `setAlive(name, false)` makes one fall silent. */
   readonly nodes: SimulatedNodes | undefined;
+  /** With `listen`: where the API is served, and the text of an administrator's kubeconfig for it. */
+  readonly url: string | undefined;
+  readonly kubeconfig: string | undefined;
   /** Ends everything and forgets all of it. */
   close(): Promise<void>;
 }
@@ -41,7 +47,7 @@ const FOREVER_MS = 2 ** 31 - 1;
 
 /**
  * A Kubernetes cluster in this process: API server on a memory store, scheduler and controllers, and, if asked for, simulated nodes. No containers, no
- * sockets, no files; ready in a few dozen milliseconds. For tests of whatever talks to Kubernetes.
+ * files, and no sockets unless asked for; ready in some dozens of milliseconds. For tests of whatever talks to Kubernetes.
  *
  *     const cluster = await createCluster({ nodes: 3 });
  *     await cluster.client.create(RESOURCES.deployments, deployment);
@@ -69,12 +75,26 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     clearInterval(keepAlive);
   };
   try {
+    const served = await serve(server, options.listen ?? false);
     await Promise.all([running.scheduler?.started, running.controllers?.started, running.nodes?.started]);
+    return { client, discovery, informers, nodes: running.nodes, close, ...served };
   } catch (error) {
     await close();
     throw error;
   }
-  return { client, discovery, informers, nodes: running.nodes, close };
+}
+
+async function serve(
+  server: ApiServer,
+  where: NonNullable<ClusterOptions["listen"]>,
+): Promise<Pick<Cluster, "url" | "kubeconfig">> {
+  if (where === false) return { url: undefined, kubeconfig: undefined };
+  const { host = "127.0.0.1", port = 0 } = where === true ? {} : where;
+  const listener = await server.listen({ host, port });
+  const url = `https://${host}:${listener.port}`;
+  const { caCert, client } = server.certificates;
+  const credentials = client("kubernetes-admin", ["system:masters"]);
+  return { url, kubeconfig: kubeconfigText({ server: url, caCert, credentials, name: "gantry-test" }) };
 }
 
 interface Components {
