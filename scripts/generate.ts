@@ -1,6 +1,7 @@
 // npm run generate: writes every generated file. With --check it writes nothing and fails when one is not current.
 import { readFileSync, writeFileSync } from "node:fs";
 import { kubeProto } from "./generate-kube-proto.ts";
+import { kubeDescriptions } from "./generate-kube-descriptions.ts";
 import { kubeSchema } from "./generate-kube-schema.ts";
 import { bootstrapRbac } from "./generate-bootstrap-rbac.ts";
 import { kubeTypes } from "./generate-kube-types.ts";
@@ -14,6 +15,7 @@ const generated: Record<string, () => string> = {
   "src/linux/launch-steps.generated.ts": launchStepsTypescript,
   "native/shim/steps.generated.h": launchStepsC,
   "src/formats/kube-schema/schema.generated.ts": kubeSchema,
+  "src/formats/openapi/descriptions.generated.ts": kubeDescriptions,
 };
 
 const check = process.argv.includes("--check");
