@@ -22,12 +22,14 @@ import { listen, type Listener } from "./http/listener.ts";
 import { requestMetrics } from "./http/metrics.ts";
 import { openApiDocuments } from "./http/openapi.ts";
 import type { LocalServer } from "./local-client.ts";
+import type { NodeStreams } from "./node-streams.ts";
 import { documentOf } from "./registry/document.ts";
 import { keyOf } from "./registry/keys.ts";
 import { resourceTable, type ResourceTable } from "./resources/table.ts";
 import { apiService } from "./service.ts";
 import { builtInStrategies } from "./strategies/built-in.ts";
 import { adoptService, serviceStrategy, type ServicePools } from "./strategies/services.ts";
+import { upgradeHandler } from "./streaming/upgrade.ts";
 import { addressPool, portPool } from "./strategies/services/addresses.ts";
 
 export interface ApiServerOptions {
@@ -44,6 +46,8 @@ export interface ApiServerOptions {
   readonly clusterDomain?: string;
   /** Bearer tokens that stand for a user. */
   readonly staticTokens?: ReadonlyMap<string, User>;
+  /** Where logs, exec, attach and port-forward come from; may be set later (`useNodes`). */
+  readonly nodeStreams?: NodeStreams;
 }
 
 export interface ApiServer extends LocalServer {
@@ -55,6 +59,8 @@ export interface ApiServer extends LocalServer {
   listen(options?: { readonly host?: string; readonly port?: number }): Promise<Listener>;
   /** Tells where the `kubernetes` service leads. */
   advertise(where: Advertised): Promise<void>;
+  /** Plugs in the nodes, once they are there. */
+  useNodes(streams: NodeStreams): void;
   handle(request: Request, response: Response): Promise<void>;
   close(): Promise<void>;
 }
@@ -95,11 +101,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: "ping", check: () => undefined },
     { name: "poststarthook/bootstrap", check: () => (started ? undefined : "not finished") },
   ];
+  const authentication = authenticator({ tokens, staticTokens: options.staticTokens ?? new Map() });
+  let nodeStreams = options.nodeStreams;
+  const nodes = (): NodeStreams | undefined => nodeStreams;
   const handle = requestHandler({
     api,
     service,
     authorizer,
-    authenticator: authenticator({ tokens, staticTokens: options.staticTokens ?? new Map() }),
+    authenticator: authentication,
+    nodes,
     logger,
     discovery: discovery(resources),
     openApi: openApiDocuments(resources),
@@ -107,6 +117,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metrics: requestMetrics(() => store.revision),
     tokens,
   });
+  const upgrade = upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger });
   const listeners: Listener[] = [];
   return {
     api,
@@ -124,13 +135,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     async listen({ host = "127.0.0.1", port = 0 } = {}) {
       const { caCert, server } = certificatesNow();
-      const listener = await listen(
-        { caCert, server, handle, upgrade: async (_request, socket) => void socket.destroy(), logger },
-        host,
-        port,
-      );
+      const listener = await listen({ caCert, server, handle, upgrade, logger }, host, port);
       listeners.push(listener);
       return listener;
+    },
+    useNodes(streams) {
+      nodeStreams = streams;
     },
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {

@@ -4,10 +4,12 @@ import type { Api } from "../api.ts";
 import { requireAccess, type Authorizer } from "../auth/authorizer.ts";
 import type { RequestContext, User } from "../context.ts";
 import type { PatchType } from "../options.ts";
+import type { NodeStreams } from "../node-streams.ts";
 import { fromStored } from "../registry/write.ts";
 import type { Answer, ObjectRef, Service } from "../service.ts";
-import { badRequest, methodNotSupported, unknownPath, unsupportedMediaType } from "../status.ts";
+import { badRequest, failure, methodNotSupported, unknownPath, unsupportedMediaType } from "../status.ts";
 import type { DocumentList } from "../verbs/list.ts";
+import { serveLogs } from "../streaming/logs.ts";
 import { contentType, parseBody, readBody, readObjectBody, readOptionalBody } from "./body.ts";
 import { header } from "./exchange.ts";
 import type { RequestPath } from "./path.ts";
@@ -30,6 +32,7 @@ export interface ResourceServer {
   readonly api: Api;
   readonly service: Service;
   readonly authorizer: Authorizer;
+  readonly nodes: () => NodeStreams | undefined;
 }
 
 const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
@@ -44,6 +47,7 @@ export async function serveResource(server: ResourceServer, request: ResourceReq
   const { reply } = request;
   const ref = resolve(server, request);
   const method = reply.request.method ?? "GET";
+  if (CONNECTED.has(ref.subresource)) return serveConnected(server, request, ref);
   switch (method) {
     case "GET":
       return ref.name === "" ? serveCollection(server, request, ref) : serveGet(server, request, ref);
@@ -58,6 +62,47 @@ export async function serveResource(server: ResourceServer, request: ResourceReq
     default:
       throw methodNotSupported(ref.definition, method.toLowerCase());
   }
+}
+
+/** Subresources that are no documents. */
+const CONNECTED = new Set(["log", "exec", "attach", "portforward", "proxy"]);
+
+/** Logs are served as they are; what needs an upgrade was asked for without one. */
+async function serveConnected(
+  { api, authorizer, nodes }: ResourceServer,
+  { reply, query, user }: ResourceRequest,
+  ref: ObjectRef,
+): Promise<void> {
+  const { definition, namespace, name, subresource } = ref;
+  const { group, version, resource } = definition;
+  const method = reply.request.method ?? "GET";
+  requireAccess(authorizer, user, {
+    verb: verbOf(method, name),
+    group,
+    version,
+    resource,
+    subresource,
+    namespace,
+    name,
+  });
+  if (subresource === "proxy")
+    throw failure({
+      code: "unsupported",
+      http: 501,
+      reason: "NotImplemented",
+      message: `${resource}/proxy is not supported`,
+    });
+  if (subresource !== "log") throw badRequest("Upgrade request required");
+  if (method !== "GET") throw methodNotSupported(definition, method.toLowerCase());
+  const streams = nodes();
+  if (!streams)
+    throw failure({
+      code: "unavailable",
+      http: 503,
+      reason: "ServiceUnavailable",
+      message: "no node serves logs here",
+    });
+  await serveLogs(api, streams, ref, query, reply.response);
 }
 
 /** The resource of the URL. One of the wrong scope, or unknown, is not there; who may not know that is told "forbidden". */

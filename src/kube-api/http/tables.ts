@@ -1,19 +1,11 @@
 import type { KubeObject } from "#formats/kube-object.ts";
-import { kubeTime } from "#formats/kube-time.ts";
+import { tableOf as kindTable, type AnyTable } from "#formats/kube-tables.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { partialMetadata } from "./present.ts";
 
 export type IncludeObject = "None" | "Metadata" | "Object";
 
-interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly format: string;
-  readonly description: string;
-  readonly priority: number;
-}
-
-/** A meta.k8s.io/v1 Table of objects: what `kubectl get` prints. */
+/** A meta.k8s.io/v1 Table of objects in served form: what `kubectl get` prints. */
 export function tableOf(
   definition: ResourceDefinition,
   objects: readonly KubeObject[],
@@ -22,19 +14,19 @@ export function tableOf(
   nowMs: number,
   headless = false,
 ): object {
-  const columnDefinitions: Column[] = [
-    { name: "Name", type: "string", format: "name", description: "", priority: 0 },
-    { name: "Age", type: "date", format: "", description: "", priority: 0 },
-  ];
+  const table: AnyTable = definition.custom?.table ?? kindTable(definition);
   return {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
     metadata,
-    columnDefinitions: headless ? null : columnDefinitions,
-    rows: objects.map((object) => ({
-      cells: [object.metadata.name, object.metadata.creationTimestamp ?? kubeTime(nowMs)],
-      ...(include === "None" ? {} : { object: include === "Object" ? object : partialMetadata(object) }),
-    })),
-    ...(definition.custom ? {} : {}),
+    columnDefinitions: headless ? null : table.columns,
+    rows: objects.map((object) => {
+      const conditions = table.conditions?.(object) ?? [];
+      return {
+        cells: table.cells(object, nowMs),
+        ...(conditions.length > 0 ? { conditions } : {}),
+        ...(include === "None" ? {} : { object: include === "Object" ? object : partialMetadata(object) }),
+      };
+    }),
   };
 }

@@ -1,3 +1,4 @@
+import type { AnyTable } from "#formats/kube-tables.ts";
 import type { KubeObject, Resource } from "#formats/kube-object.ts";
 
 export type Verb = "create" | "delete" | "deletecollection" | "get" | "list" | "patch" | "update" | "watch";
@@ -34,7 +35,12 @@ export interface ResourceDefinition extends Resource {
   /** Set when another version is the stored one. */
   readonly stored?: { readonly definition: ResourceDefinition; readonly conversion: Conversion };
   /** Set for custom resources. */
-  readonly custom?: unknown;
+  readonly custom?: CustomResource;
+}
+
+/** What a custom resource definition says about one of its versions. */
+export interface CustomResource {
+  readonly table: AnyTable;
 }
 
 /** Whether documents of this resource are kept at all (reviews are only answered). */
