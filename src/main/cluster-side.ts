@@ -71,6 +71,7 @@ export async function startCluster({
     await control.server.advertise({ address: gateway, port });
     const [, started] = await Promise.all([control.startControl(), startNode(containers, control, podNetwork, node)]);
     side = started;
+    control.server.useNodes(started.kubelet.streams);
     const url = `https://${apiAddress}:${port}`;
     const context = await writeKubeconfigs(options, control, url);
     return clusterSide(control, started, { url, kubeconfig: places.kubeconfig, context, nodeName: node.name });
