@@ -40,13 +40,19 @@ export async function replyValue(reply: Reply, status: number, value: object): P
 }
 
 /** Answers with parts of JSON text that make one document together. */
-export async function replyBytes(reply: Reply, status: number, parts: readonly Uint8Array[]): Promise<void> {
+export async function replyBytes(
+  reply: Reply,
+  status: number,
+  parts: readonly Uint8Array[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const { request, response, form, pretty, warnings } = reply;
   const plain = form.encoding === "json" && !pretty;
   const bytes = plain ? parts : [Buffer.from(reformat(Buffer.concat(parts).toString(), form))];
   const length = bytes.reduce((total, part) => total + part.byteLength, 0);
   const headers = {
     ...baseHeaders(warnings),
+    ...more,
     "content-type": form.encoding === "yaml" ? "application/yaml" : "application/json",
   };
   const zip = length > GZIP_THRESHOLD_BYTES && /\bgzip\b/.test(header(request, "accept-encoding") ?? "");

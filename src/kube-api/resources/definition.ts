@@ -40,6 +40,7 @@ export interface ResourceDefinition extends Resource {
 
 /** What a custom resource definition says about one of its versions. */
 export interface CustomResource {
+  readonly openApiSchema: object;
   readonly table: AnyTable;
 }
 
