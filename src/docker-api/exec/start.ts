@@ -48,7 +48,11 @@ async function startAttached(
     return;
   }
   const detachKeys = exec.config.terminal ? parseDetachKeys(exec.config.detachKeys ?? "") : undefined;
-  await bridge(client, process, { stdin: exec.config.stdin, detachKeys });
+  await bridge(client, process, {
+    stdin: exec.config.stdin,
+    detachKeys,
+    beforeEnd: () => deps.engine.waitExec(exec.id),
+  });
 }
 
 /** One frame of Docker's multiplexed stream for stdout: type, three zeros, length, bytes. */

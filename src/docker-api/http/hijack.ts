@@ -38,6 +38,8 @@ export interface BridgeOptions {
   readonly stdin: boolean;
   /** Docker's detach sequence; undefined: none (no terminal). */
   readonly detachKeys: Buffer | undefined;
+  /** What has to be so before the client sees the end: it asks for the exit code then. */
+  readonly beforeEnd?: () => Promise<unknown>;
 }
 
 /**
@@ -63,6 +65,7 @@ export async function bridge(client: Hijacked, process: Duplex, options: BridgeO
   pumpInput(client.input, process, options, detach);
   await done.promise;
   client.output.off("close", detach);
+  if (outcome === "ended") await options.beforeEnd?.();
   client.output.end();
   return outcome;
 }
