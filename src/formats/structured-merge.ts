@@ -77,11 +77,21 @@ export function trackUpdate(
   const sent = how.subresource ? undefined : after.metadata.managedFields;
   // A client that sends an empty list starts over; one that sends none keeps what there was.
   if (before && sent && sent.length === 0) return [];
-  const entries = sent && sent.length > 0 ? sent : (before?.metadata.managedFields ?? []);
-  const managers = readManagers(entries);
+  const managers = readable(sent) ?? readManagers(before?.metadata.managedFields ?? []);
   if (before && managers.size === 0) return [];
   recordUpdate(managers, before ?? emptyObject(how), after, how, how.manager);
   return encodeManagers(managers);
+}
+
+/** What a client sent, unless it is empty or malformed: then what the live object has counts, as upstream. */
+function readable(sent: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
+  if (!sent || sent.length === 0) return undefined;
+  try {
+    return readManagers(sent);
+  } catch (error) {
+    if (error instanceof GantryError) return undefined;
+    throw error;
+  }
 }
 
 function recordUpdate(managers: Managers, before: unknown, after: unknown, how: FieldManagement, name: string): void {
@@ -161,7 +171,7 @@ export function applyConfiguration(
     apiVersion: how.apiVersion,
     subresource: how.subresource ?? "",
     time: formatTime(how.now),
-    set: stripped(fieldsOf(wanted, shape), how),
+    set: withoutResetFields(fieldsOf(wanted, shape), how),
   };
   const key = managerKey(self);
   const last = managers.get(key);
@@ -169,12 +179,15 @@ export function applyConfiguration(
   const merged = mergeValues(base, wanted, shape);
   const object = prune(merged, managers, last, shape) as Record<string, unknown>;
   settle(managers, compareValues(base, object, shape), how, key, force);
-  if (isEmptySet(self.set)) managers.delete(key);
+  const owned = cutSets(self.set, SYSTEM_FIELDS);
+  managers.set(key, { ...self, set: owned });
   // The live object is in encoded form; the merged one may still have empty values that encoding drops.
   const unchanged = live !== undefined && sameTree(decodeStruct(how.schema, object), base);
-  const same = unchanged && last !== undefined && sameSets(last.set, self.set);
-  if (same) managers.set(key, last);
-  const metadata = { ...(object["metadata"] as object | undefined), managedFields: encodeManagers(managers) };
+  // The time of an entry is that of its last change.
+  if (unchanged && last && sameSets(last.set, owned)) managers.set(key, last);
+  const managedFields = encodeManagers(managers);
+  const same = unchanged && sameTree(managedFields, live.metadata.managedFields ?? []);
+  const metadata = { ...(object["metadata"] as object | undefined), managedFields };
   return { object: { ...object, metadata } as KubeObject, changed: !same };
 }
 
@@ -193,8 +206,12 @@ function prune(merged: unknown, managers: Managers, last: Manager | undefined, s
   return withoutFields(merged, lost, shape) ?? {};
 }
 
+function withoutResetFields(set: FieldSet, { resetFields = [] }: FieldManagement): FieldSet {
+  return resetFields.length === 0 ? set : cutSets(set, setOfFields(...resetFields));
+}
+
 function stripped(set: FieldSet, how: FieldManagement): FieldSet {
-  return cutSets(cutSets(set, SYSTEM_FIELDS), setOfFields(...(how.resetFields ?? [])));
+  return cutSets(withoutResetFields(set, how), SYSTEM_FIELDS);
 }
 
 function withoutManagedFields(object: unknown): Record<string, unknown> {

@@ -89,10 +89,11 @@ function keyOf(item: unknown, keys: readonly string[], items: Schema): string {
   for (const name of keys) {
     const value = getOwn(item, name) ?? (items.kind === "struct" ? items.fields.get(name)?.default : undefined);
     if (value !== undefined && value !== null) key[name] = value;
-    else if (keys.length === 1) {
-      const message = `associative list with keys has an element that omits key field ${JSON.stringify(name)}`;
-      throw new GantryError("invalid", `${message} (and doesn't have default value)`);
-    } else key[name] = null;
+  }
+  if (Object.keys(key).length === 0) {
+    const names = `[${keys.map((name) => JSON.stringify(name)).join(" ")}]`;
+    const message = `associative list with keys has an element that omits all key fields ${names}`;
+    throw new GantryError("invalid", `${message} (and doesn't have default values for any key fields)`);
   }
   return keyElement(key);
 }

@@ -55,23 +55,34 @@ export function compareValues(before: unknown, after: unknown, shape: Shape): Co
   return out;
 }
 
-function mark(set: MutableFieldSet, path: readonly string[]): void {
+/** The place in a set at a path; made when it is missing. */
+function placeAt(set: MutableFieldSet, path: readonly string[]): MutableFieldSet {
   let at = set;
   for (const element of path) at = childSet(at, element);
-  at.member = true;
+  return at;
 }
 
 function compare(before: unknown, after: unknown, shape: Shape, path: readonly string[], out: Differences): void {
-  if (shape.kind === "leaf" || (isHollow(before) && isHollow(after)) || clash(before, after, shape)) {
-    if (before === undefined) mark(out.added, path);
-    else if (after === undefined) mark(out.removed, path);
-    else if (!sameTree(before, after)) mark(out.modified, path);
-    return;
-  }
-  if (shape.kind === "map") compareMaps(before, after, shape, path, out);
+  if (before === undefined) wholeOf(after, shape, placeAt(out.added, path), path);
+  else if (after === undefined) wholeOf(before, shape, placeAt(out.removed, path), path);
+  else if (sameTree(before, after)) return;
+  else if (shape.kind === "leaf" || (isHollow(before) && isHollow(after)) || clash(before, after, shape)) {
+    placeAt(out.modified, path).member = true;
+  } else if (shape.kind === "map") compareMaps(before, after, shape, path, out);
   else compareLists(before, after, shape, path, out);
-  if (before === undefined) mark(out.added, path);
-  else if (after === undefined) mark(out.removed, path);
+}
+
+/** A subtree that came or went as a whole: every place in it is a member. */
+function wholeOf(value: unknown, shape: Shape, set: MutableFieldSet, path: readonly string[]): void {
+  set.member = true;
+  if (shape.kind === "leaf") return;
+  if (shape.kind === "map" && isJsonObject(value)) {
+    for (const key of Object.keys(value))
+      wholeOf(value[key], shape.child(key) ?? LEAF, childSet(set, `f:${key}`), path);
+  } else if (shape.kind === "list" && Array.isArray(value)) {
+    for (const item of value as unknown[])
+      wholeOf(item, shape.items, childSet(set, elementAt(shape, item, path)), path);
+  }
 }
 
 function isHollow(value: unknown): boolean {
