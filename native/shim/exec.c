@@ -71,12 +71,16 @@ int child_exec(struct child_context *context, const struct exec_step *step) {
   return fail("exec %s", path);
 }
 
-/* Both stay for ever without executing anything, so they let go of all that execution would close. */
-static void settle_down(const char *title) {
-  syscall(SYS_close_range, 3, ~0u, 0);
-  chdir("/");
+/* What stays for ever without executing anything is called by its own name, … */
+static void name_self(const char *title) {
   prctl(PR_SET_NAME, title);
   set_title(title);
+}
+
+/* … and lets go of all that execution would close. */
+static int settle_down(void) {
+  syscall(SYS_close_range, 3, ~0u, 0);
+  return chdir("/");
 }
 
 static _Noreturn void end_like(int status) {
@@ -92,7 +96,8 @@ static void reap(pid_t child) {
 }
 
 static _Noreturn void be_init(pid_t child, const sigset_t *all) {
-  settle_down("init");
+  if (settle_down() < 0)
+    _exit(126);
   for (;;) {
     siginfo_t info;
     int number = sigwaitinfo(all, &info);
@@ -119,6 +124,7 @@ int child_init(struct child_context *context) {
   (void)context;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
+  name_self("init");
   pid_t child = fork();
   if (child < 0)
     return fail("fork");
@@ -131,9 +137,9 @@ int child_sandbox(struct child_context *context) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
-  if (child_tell(context, MESSAGE_LAUNCHED, "", -1, false) < 0)
-    return -1;
-  settle_down("pause");
+  name_self("pause");
+  if (child_tell(context, MESSAGE_LAUNCHED, "", -1, false) < 0 || settle_down() < 0)
+    return fail("settle down");
   for (;;) {
     siginfo_t info;
     int number = sigwaitinfo(&all, &info);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
-import { runContainer, skipRuntime, withContainer } from "../support/runtime.ts";
+import { runContainer, skipRuntime, until, withContainer } from "../support/runtime.ts";
 
 const skip = skipRuntime ?? false;
 
@@ -167,7 +167,7 @@ test("an init reaps and passes signals on; a sandbox stays until it is told to e
   const trap = "trap 'echo got; exit 3' TERM; (sleep 0.05 &) ; echo ready; while :; do sleep 0.05; done";
   await withContainer({ args: ["sh", "-c", trap], host: { init: true } }, async ({ start, exit, shim, log }) => {
     const { pid } = await start();
-    while (!log().includes("ready")) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => log().includes("ready"));
     assert.equal(readFileSync(`/proc/${pid}/comm`, "utf8"), "init\n");
     await shim.signal("init", 15);
     assert.equal((await exit()).code, 3);

@@ -13,6 +13,7 @@ import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { planLaunch, type LaunchHost } from "../../src/containers/launch.ts";
 import { defaultSeccomp } from "../../src/containers/plan/default-seccomp.ts";
 import { DEFAULT_MOUNTS, DEVICE_RULES, MASKED_PATHS, READONLY_PATHS } from "../../src/containers/spec/defaults.ts";
@@ -217,4 +218,13 @@ export async function readAll(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+/** Waits for something that nothing tells of; fails after ten seconds. */
+export async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ten seconds: ${holds.toString()}`);
+    await delay(5);
+  }
 }

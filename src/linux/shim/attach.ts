@@ -27,15 +27,17 @@ export async function attachStream(
   return socket;
 }
 
-/** Resolves when the shim has agreed; bytes that came behind its answer are put back. */
+/**
+ * Resolves when the shim has agreed; bytes that came behind its answer are put back. Reads by hand, so that whoever gets the
+ * stream finds it neither flowing nor paused.
+ */
 function answered(socket: Socket): Promise<void> {
   const decoder = frameDecoder();
   return new Promise((resolve, reject) => {
     const finish = (error?: GantryError): void => {
-      socket.removeListener("data", onData);
+      socket.removeListener("readable", onReadable);
       socket.removeListener("close", onClose);
       socket.removeListener("error", onClose);
-      socket.pause();
       if (error) {
         socket.destroy();
         return reject(error);
@@ -44,14 +46,15 @@ function answered(socket: Socket): Promise<void> {
       resolve();
     };
     const onClose = (): void => finish(new GantryError("unavailable", "the shim closed the connection"));
-    const onData = (chunk: Buffer): void => {
-      decoder.push(chunk);
+    const onReadable = (): void => {
+      for (let chunk = socket.read() as Buffer | null; chunk; chunk = socket.read() as Buffer | null)
+        decoder.push(chunk);
       for (let frame = decoder.next(); frame; frame = decoder.next()) {
         if (frame.request !== ATTACH_REQUEST) continue;
         return finish(frame.kind === FRAME.ok ? undefined : readFailure(frame.body, undefined));
       }
     };
-    socket.on("data", onData);
+    socket.on("readable", onReadable);
     socket.once("close", onClose);
     socket.once("error", onClose);
   });
