@@ -208,9 +208,10 @@ function packed(snapshots: Snapshots, id: string, content: "changes" | "root"): 
   const stream = new PassThrough({ highWaterMark: 1024 * 1024 });
   const stop = new AbortController();
   stream.once("close", () => stop.abort());
-  const output = (chunk: Buffer): Promise<void> | undefined => {
-    if (stream.write(chunk)) return undefined;
-    return new Promise((resolve, reject) => {
+  const output = async (chunk: Buffer): Promise<void> => {
+    stop.signal.throwIfAborted();
+    if (stream.write(chunk)) return;
+    await new Promise<void>((resolve, reject) => {
       stream.once("drain", resolve);
       stop.signal.addEventListener("abort", () => reject(new GantryError("cancelled", "the reader has gone")), {
         once: true,

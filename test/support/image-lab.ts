@@ -91,9 +91,9 @@ export function streamOf(bytes: Buffer, step = 65_536): Readable {
   return Readable.from(pieces, { objectMode: false });
 }
 
-/** A folder that is gone afterwards. */
+/** A folder that is gone afterwards. Its path is short: mount options have one page. */
 export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "gantry-images-"));
+  const folder = mkdtempSync(join(tmpdir(), "gi-"));
   try {
     return await use(folder);
   } finally {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isDigest, type Digest } from "#formats/digest.ts";
 import { chainName, type Places } from "./places.ts";
@@ -72,8 +72,8 @@ export function repairLinks(places: Places, layers: Iterable<Layer>, trash: Tras
     inits.push(link + INIT_SUFFIX);
   }
   for (const name of readdirSync(places.links)) {
-    if (wanted.get(name) === readlinkSync(join(places.links, name))) wanted.delete(name);
-    else rmSync(join(places.links, name));
+    if (wanted.has(name) && wanted.get(name) === linkTarget(join(places.links, name))) wanted.delete(name);
+    else rmSync(join(places.links, name), { recursive: true });
   }
   for (const [name, target] of wanted) symlinkSync(target, join(places.links, name));
   return inits;
@@ -85,4 +85,8 @@ export function layerTarget(chainId: Digest): string {
 
 export function initTarget(name: string): string {
   return `../inits/${name}/diff`;
+}
+
+function linkTarget(path: string): string | undefined {
+  return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
 }

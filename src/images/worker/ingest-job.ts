@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
@@ -25,10 +25,12 @@ export async function ingestJob(request: RequestOf<"ingest">, context: JobContex
   try {
     await eachInflated(source(), undefined, (chunk) => reader.write(chunk));
     reader.close();
-  } finally {
+    return { files };
+  } catch (error) {
     writer.close();
+    for (const one of files) if (one.kind === "file") rmSync(one.file, { force: true });
+    throw error;
   }
-  return { files };
 }
 
 interface OpenFile {
@@ -45,7 +47,12 @@ function sparse(path: string): GantryError {
   return new GantryError("unsupported", `file ${JSON.stringify(path)} of the archive is stored sparsely`);
 }
 
-function fileWriter({ folder, limits }: RequestOf<"ingest">, files: IngestedFile[]): TarHandler & { close(): void } {
+interface FileWriter extends TarHandler {
+  /** Gives up a file that is not whole. */
+  close(): void;
+}
+
+function fileWriter({ folder, limits }: RequestOf<"ingest">, files: IngestedFile[]): FileWriter {
   let open: OpenFile | undefined;
   let total = 0;
   return {
@@ -80,12 +87,13 @@ function fileWriter({ folder, limits }: RequestOf<"ingest">, files: IngestedFile
       const { path, file, fd, hash, size, written } = open;
       open = undefined;
       closeSync(fd);
-      if (written !== size) throw sparse(path);
       files.push({ kind: "file", path, file, digest: hash.digest(), size });
+      if (written !== size) throw sparse(path);
     },
     close() {
-      if (open) closeSync(open.fd);
-      open = undefined;
+      if (!open) return;
+      closeSync(open.fd);
+      rmSync(open.file, { force: true });
     },
   };
 }

@@ -46,6 +46,7 @@ function entriesOf({ content, full }: RequestOf<"pack">, layers: Layers, context
 /** Found by comparison: a full copy of the image says by itself nothing of what changed. */
 function* comparedFiles(layers: Layers, context: JobContext): Generator<TreeEntry> {
   const reader = entryReader(layers);
+  yield* present(changedRoot(layers));
   for (const change of compareLayers(layers, { full: true, most: MAX_COMPARED }, context)) {
     const path = change.path.slice(1);
     const slash = path.lastIndexOf("/");
@@ -70,8 +71,7 @@ function* wholeRoot(layers: Layers, from = rootFolder(layers).layers): Generator
 /** The upper directory alone: a whiteout becomes `.wh.name`, an opaque directory has `.wh..wh..opq` in it. */
 function* changedFiles(layers: Layers): Generator<TreeEntry> {
   const reader = entryReader(layers);
-  const root = changedRoot(layers);
-  if (root) yield root;
+  yield* present(changedRoot(layers));
   const waiting: [string, Child][][] = [prefixed("", layerChildren(layers, "", 0))];
   for (let top = waiting.at(-1); top; top = waiting.at(-1)) {
     const next = top.shift();
