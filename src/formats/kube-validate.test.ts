@@ -406,7 +406,12 @@ const BAD: readonly [string, string, object, string[]][] = [
       "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
     ],
   ],
-  ["v1", "ConfigMap", { data: { a: "x".repeat(1024 * 1024 + 1) } }, [": Too long: may not be more than 1048576 bytes"]],
+  [
+    "v1",
+    "ConfigMap",
+    { data: { a: "x".repeat(1024 * 1024 + 1) } },
+    ["[]: Too long: may not be more than 1048576 bytes"],
+  ],
   ["v1", "Secret", { type: "kubernetes.io/tls" }, ["data[tls.crt]: Required value", "data[tls.key]: Required value"]],
   [
     "v1",

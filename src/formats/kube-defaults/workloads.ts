@@ -67,11 +67,14 @@ export function defaultStatefulSet({ spec }: StatefulSet): void {
   if (!spec) return;
   spec.podManagementPolicy ||= "OrderedReady";
   const strategy = (spec.updateStrategy ??= {});
-  strategy.type ||= "RollingUpdate";
-  if (strategy.type === "RollingUpdate") {
-    const rolling = (strategy.rollingUpdate ??= {});
-    rolling.partition ??= 0;
-    rolling.maxUnavailable ??= 1;
+  if (!strategy.type) {
+    strategy.type = "RollingUpdate";
+    strategy.rollingUpdate ??= {};
+  }
+  // Where the type is given, its parameters stay absent unless they are given too.
+  if (strategy.type === "RollingUpdate" && strategy.rollingUpdate) {
+    strategy.rollingUpdate.partition ??= 0;
+    strategy.rollingUpdate.maxUnavailable ??= 1;
   }
   const retention = (spec.persistentVolumeClaimRetentionPolicy ??= {});
   retention.whenDeleted ||= "Retain";

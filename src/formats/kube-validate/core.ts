@@ -54,7 +54,7 @@ export function checkConfigMap({ data, binaryData }: ConfigMap): FieldErrors {
       errors.push(invalid(at("data", key), key, "duplicate of key present in binaryData"));
   }
   errors.push(...checkKeys(binaryData, "binaryData"));
-  if (dataBytes(data, false) + dataBytes(binaryData, true) > MAX_DATA_BYTES) errors.push(tooLong("", MAX_DATA_BYTES));
+  if (dataBytes(data, false) + dataBytes(binaryData, true) > MAX_DATA_BYTES) errors.push(tooLong("[]", MAX_DATA_BYTES));
   return errors;
 }
 
