@@ -8,7 +8,7 @@ import { copyUpVolumes } from "../files/copy-up.ts";
 import { mountPoint } from "../spec/mount-points.ts";
 import { containerEvent, type EngineContext } from "./context.ts";
 import { newEntry } from "./entry.ts";
-import type { ContainerRecord } from "./record.ts";
+import { NEVER_STARTED, type ContainerRecord } from "./record.ts";
 import { undoList, type Undo } from "./undo.ts";
 
 /**
@@ -31,20 +31,17 @@ export async function createContainer(context: EngineContext, config: ContainerC
       await context.images.createSnapshot(id, config.imageId);
     }
     const record: ContainerRecord = {
+      ...NEVER_STARTED,
       version: 1,
       id,
       name,
       config: completed(config, id),
       createdAt: context.clock.now(),
-      state: { status: "created" },
-      restartCount: 0,
-      lastDelayMs: 0,
-      stopped: false,
       mounts,
     };
     const entry = newEntry(record);
     await copyUpVolumes(context, record);
-    registry.save(entry, {}, true);
+    registry.save(entry, { config: record.config }, true);
     registry.add(entry);
     containerEvent(context, entry, "create");
     return registry.view(entry);

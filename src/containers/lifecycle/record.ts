@@ -2,38 +2,46 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, 
 import { dirname, join } from "node:path";
 import { GantryError, errorText } from "#base/errors.ts";
 import type { ContainerConfig, Health, MountPoint } from "../engine.ts";
-import type { RecordState } from "./state.ts";
+import { readState, writeState, type StateRecord } from "./state-file.ts";
 
-/** A container as it is kept on disk: `<data>/containers/<id>/config.json`, replaced as a whole at each change. */
-export interface ContainerRecord {
+/** A container as it is kept on disk: what it is in `config.json`, how it stands in `state`. */
+export interface ContainerRecord extends StateRecord {
   readonly version: 1;
   readonly id: string;
   readonly name: string;
   readonly config: ContainerConfig;
   readonly createdAt: number;
-  readonly state: RecordState;
-  /** Restarts by the policy since a user started it. */
-  readonly restartCount: number;
-  /** The delay before the last of them. */
-  readonly lastDelayMs: number;
-  /** A user stopped or killed the last run. */
-  readonly stopped: boolean;
   readonly mounts: readonly MountPoint[];
   readonly health?: Health;
+  /** Of the state on disk. */
+  readonly sequence: number;
 }
 
-const FILE_NAME = "config.json";
+const CONFIG_FILE = "config.json";
 
 /**
- * Writes a record so that a reader finds the old or the new one, whatever happens to this process. `durable`: also whatever happens to
- * the machine; for what a user was told is there (created, renamed, updated), not for states that end with the machine anyway.
+ * Writes what has changed, so that a reader finds the old or the new, whatever happens to this process. `durable`: also whatever happens
+ * to the machine; for what a user was told is there (created, renamed, updated), not for states that end with the machine anyway.
  */
-export function writeRecord(directory: string, record: ContainerRecord, durable: boolean): void {
-  const path = join(directory, FILE_NAME);
+export function writeRecord(
+  directory: string,
+  record: ContainerRecord,
+  changed: readonly (keyof ContainerRecord)[],
+  durable: boolean,
+): void {
+  if (changed.some((key) => !STATE_KEYS.has(key))) writeConfig(directory, record, durable);
+  if (changed.some((key) => STATE_KEYS.has(key))) writeState(directory, record, record.sequence);
+}
+
+const STATE_KEYS: ReadonlySet<keyof ContainerRecord> = new Set(["state", "restartCount", "lastDelayMs", "stopped"]);
+
+function writeConfig(directory: string, record: ContainerRecord, durable: boolean): void {
+  const { version, id, name, config, createdAt, mounts, health } = record;
+  const path = join(directory, CONFIG_FILE);
   const temporary = `${path}.new`;
   const fd = openSync(temporary, "w", 0o600);
   try {
-    writeSync(fd, JSON.stringify(record));
+    writeSync(fd, JSON.stringify({ version, id, name, config, createdAt, mounts, health }));
     if (durable) fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -81,7 +89,7 @@ export function readRecords(root: string): FoundRecords {
 function readRecord(directory: string): ContainerRecord | undefined {
   let text: string;
   try {
-    text = readFileSync(join(directory, FILE_NAME), "utf8");
+    text = readFileSync(join(directory, CONFIG_FILE), "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
@@ -89,5 +97,14 @@ function readRecord(directory: string): ContainerRecord | undefined {
   const record = JSON.parse(text) as ContainerRecord;
   if (record.version !== 1)
     throw new GantryError("unsupported", `record of version ${String(record.version)}, this Gantry reads version 1`);
-  return record;
+  return { ...record, ...(readState(directory) ?? NEVER_STARTED) };
 }
+
+/** How a container stands that has only been created. */
+export const NEVER_STARTED: StateRecord & { readonly sequence: number } = {
+  state: { status: "created" },
+  restartCount: 0,
+  lastDelayMs: 0,
+  stopped: false,
+  sequence: 0,
+};

@@ -33,8 +33,8 @@ export function registry(places: Places, random: Random): Registry {
   const view = (entry: Entry): Container => viewOf(entry, places.log(entry.id));
 
   function save(entry: Entry, change: Partial<ContainerRecord>, durable = false): void {
-    const record = { ...entry.record, ...change };
-    writeRecord(places.container(entry.id), record, durable);
+    const record = { ...entry.record, ...change, sequence: entry.record.sequence + 1 };
+    writeRecord(places.container(entry.id), record, Object.keys(change) as (keyof ContainerRecord)[], durable);
     entry.record = record;
     entry.view = undefined;
   }

@@ -4,7 +4,7 @@ import { GantryError } from "#base/errors.ts";
 import { startFailure } from "./start-error.ts";
 
 const failed = (step: string, errno: number, text = "text of the shim") =>
-  new GantryError("exec-failed", text, { step: 7, name: step, errno, text });
+  new GantryError("exec-failed", text, { step, errno, text });
 const CREATE =
   "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ";
 

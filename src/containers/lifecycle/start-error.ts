@@ -42,7 +42,8 @@ function execReason(command: string, errno: number): string {
   const quoted = JSON.stringify(command);
   if (command.includes("/")) {
     if (errno === ENOENT || errno === ENOTDIR) return `exec: ${quoted}: stat ${command}: ${errnoText(errno)}`;
-    if (errno === EACCES || errno === EISDIR) return `exec: ${quoted}: ${errnoText(errno)}`;
+    if (errno === EACCES) return `exec: ${quoted}: permission denied`;
+    if (errno === EISDIR) return `exec: ${quoted}: is a directory`;
   } else if (errno === ENOENT || errno === EACCES || errno === ENOTDIR) {
     return errno === EACCES
       ? `exec: ${quoted}: permission denied`
@@ -59,7 +60,7 @@ const isMount = (step: string): boolean => step === "mount" || step === "bind" |
 
 /** What the shim told: see `spawn` in linux/shim.ts. */
 function stepFailure(error: GantryError): { step: string; errno: number; text: string } {
-  const { name: step, errno, text } = error.details;
+  const { step, errno, text } = error.details;
   return {
     step: typeof step === "string" ? step : "",
     errno: typeof errno === "number" ? errno : 0,
