@@ -35,34 +35,68 @@ describe("kubectl on the API server", () => {
     const { kubectl } = await startApiServer(t);
     assert.match(await kubectl(["version"]), /Server Version: v1\.36\.0/);
     const resources = await kubectl(["api-resources", "--no-headers"]);
-    for (const line of [/^pods +po +v1 +true +Pod$/m, /^deployments +deploy +apps\/v1 +true +Deployment$/m, /^nodes +no +v1 +false +Node$/m]) assert.match(resources, line);
+    for (const line of [
+      /^pods +po +v1 +true +Pod$/m,
+      /^deployments +deploy +apps\/v1 +true +Deployment$/m,
+      /^nodes +no +v1 +false +Node$/m,
+    ])
+      assert.match(resources, line);
     assert.match(await kubectl(["api-versions"]), /^rbac\.authorization\.k8s\.io\/v1$/m);
     assert.equal(await kubectl(["auth", "can-i", "delete", "pods", "--as", "jane"], { fails: true }), "");
     assert.equal(await kubectl(["auth", "can-i", "delete", "pods"]), "yes\n");
     assert.match(await kubectl(["auth", "whoami", "-o", "json"]), /"username": "admin"/);
-    assert.match(await kubectl(["get", "--raw", "/readyz?verbose"]), /\[\+\]poststarthook\/bootstrap ok\nreadyz check passed/);
+    assert.match(
+      await kubectl(["get", "--raw", "/readyz?verbose"]),
+      /\[\+\]poststarthook\/bootstrap ok\nreadyz check passed/,
+    );
     assert.match(await kubectl(["get", "--raw", "/metrics"]), /apiserver_request_total\{verb="GET"/);
   });
 
   it("creates, gets, lists, labels, annotates, patches, replaces and deletes", async (t) => {
     const { kubectl } = await startApiServer(t);
     assert.equal(await kubectl(["create", "-f", "-"], { stdin: CONFIG_MAP }), "configmap/settings created\n");
-    assert.match(await kubectl(["create", "-f", "-"], { stdin: CONFIG_MAP, fails: true }), /\(AlreadyExists\).*configmaps "settings" already exists/);
+    assert.match(
+      await kubectl(["create", "-f", "-"], { stdin: CONFIG_MAP, fails: true }),
+      /\(AlreadyExists\).*configmaps "settings" already exists/,
+    );
     assert.match(await kubectl(["get", "cm", "settings"]), /^NAME +DATA +AGE\nsettings +2 +\d+s\n$/);
     assert.equal(await kubectl(["get", "cm", "-l", "app=web", "-o", "name"]), "configmap/settings\n");
     assert.equal(await kubectl(["get", "cm", "-l", "app!=web", "-o", "name"]), "");
-    assert.equal(await kubectl(["get", "cm", "--field-selector", "metadata.name=settings", "-o", "jsonpath={.items[*].data.color}"]), "green");
+    assert.equal(
+      await kubectl([
+        "get",
+        "cm",
+        "--field-selector",
+        "metadata.name=settings",
+        "-o",
+        "jsonpath={.items[*].data.color}",
+      ]),
+      "green",
+    );
     await kubectl(["label", "cm", "settings", "tier=front"]);
     await kubectl(["annotate", "cm", "settings", "note=hello"]);
-    await kubectl(["patch", "cm", "settings", "--type=json", "-p", '[{"op":"replace","path":"/data/color","value":"red"}]']);
+    await kubectl([
+      "patch",
+      "cm",
+      "settings",
+      "--type=json",
+      "-p",
+      '[{"op":"replace","path":"/data/color","value":"red"}]',
+    ]);
     await kubectl(["patch", "cm", "settings", "--type=merge", "-p", '{"data":{"shape":null}}']);
-    const object = JSON.parse(await kubectl(["get", "cm", "settings", "-o", "json"])) as { data: object; metadata: { labels: object; annotations: object } };
+    const object = JSON.parse(await kubectl(["get", "cm", "settings", "-o", "json"])) as {
+      data: object;
+      metadata: { labels: object; annotations: object };
+    };
     assert.deepEqual(object.data, { color: "red" });
     assert.deepEqual(object.metadata.labels, { app: "web", tier: "front" });
     assert.equal(await kubectl(["replace", "-f", "-"], { stdin: CONFIG_MAP }), "configmap/settings replaced\n");
     assert.equal(await kubectl(["get", "cm", "settings", "-o", "jsonpath={.data.shape}"]), "round");
     assert.equal(await kubectl(["delete", "cm", "settings"]), 'configmap "settings" deleted\n');
-    assert.match(await kubectl(["get", "cm", "settings"], { fails: true }), /\(NotFound\): configmaps "settings" not found/);
+    assert.match(
+      await kubectl(["get", "cm", "settings"], { fails: true }),
+      /\(NotFound\): configmaps "settings" not found/,
+    );
   });
 
   it("creates from the command line, in protobuf", async (t) => {
@@ -73,14 +107,46 @@ describe("kubectl on the API server", () => {
     await kubectl(["create", "quota", "limits", "--hard=cpu=1,pods=2", "-n", "shop"]);
     await kubectl(["create", "role", "reader", "--verb=get,list", "--resource=pods", "-n", "shop"]);
     await kubectl(["create", "rolebinding", "reader", "--role=reader", "--user=jane", "-n", "shop"]);
-    await kubectl(["create", "cronjob", "tick", "--image=busybox", "--schedule=*/5 * * * *", "-n", "shop", "--", "date"]);
+    await kubectl([
+      "create",
+      "cronjob",
+      "tick",
+      "--image=busybox",
+      "--schedule=*/5 * * * *",
+      "-n",
+      "shop",
+      "--",
+      "date",
+    ]);
     await kubectl(["create", "ingress", "edge", "--rule=example.com/=web:80", "-n", "shop"]);
     await kubectl(["create", "pdb", "web", "--selector=app=web", "--min-available=50%", "-n", "shop"]);
     await kubectl(["create", "service", "nodeport", "web", "--tcp=80:8080", "-n", "shop"]);
-    assert.equal(await kubectl(["get", "deploy", "web", "-n", "shop", "-o", "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].ports[0].containerPort}"]), "3 80");
-    assert.equal(await kubectl(["get", "secret", "key", "-n", "shop", "-o", "jsonpath={.data.a} {.type}"]), "Yg== Opaque");
+    assert.equal(
+      await kubectl([
+        "get",
+        "deploy",
+        "web",
+        "-n",
+        "shop",
+        "-o",
+        "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].ports[0].containerPort}",
+      ]),
+      "3 80",
+    );
+    assert.equal(
+      await kubectl(["get", "secret", "key", "-n", "shop", "-o", "jsonpath={.data.a} {.type}"]),
+      "Yg== Opaque",
+    );
     assert.equal(await kubectl(["get", "pdb", "web", "-n", "shop", "-o", "jsonpath={.spec.minAvailable}"]), "50%");
-    const service = await kubectl(["get", "svc", "web", "-n", "shop", "-o", "jsonpath={.spec.clusterIP} {.spec.ports[0].nodePort} {.spec.ports[0].targetPort}"]);
+    const service = await kubectl([
+      "get",
+      "svc",
+      "web",
+      "-n",
+      "shop",
+      "-o",
+      "jsonpath={.spec.clusterIP} {.spec.ports[0].nodePort} {.spec.ports[0].targetPort}",
+    ]);
     assert.match(service, /^10\.96\.\d+\.\d+ 3[0-2]\d{3} 8080$/);
     assert.equal(await kubectl(["auth", "can-i", "list", "pods", "--as", "jane", "-n", "shop"]), "yes\n");
   });
@@ -89,12 +155,30 @@ describe("kubectl on the API server", () => {
     const { kubectl } = await startApiServer(t);
     assert.equal(await kubectl(["apply", "-f", "-"], { stdin: DEPLOYMENT }), "deployment.apps/web created\n");
     assert.equal(await kubectl(["apply", "-f", "-"], { stdin: DEPLOYMENT }), "deployment.apps/web unchanged\n");
-    assert.equal(await kubectl(["apply", "-f", "-"], { stdin: DEPLOYMENT.replace("nginx:1", "nginx:2") }), "deployment.apps/web configured\n");
-    assert.equal(await kubectl(["get", "deploy", "web", "-o", "jsonpath={.spec.template.spec.containers[*].image} {.metadata.generation}"]), "nginx:2 2");
+    assert.equal(
+      await kubectl(["apply", "-f", "-"], { stdin: DEPLOYMENT.replace("nginx:1", "nginx:2") }),
+      "deployment.apps/web configured\n",
+    );
+    assert.equal(
+      await kubectl([
+        "get",
+        "deploy",
+        "web",
+        "-o",
+        "jsonpath={.spec.template.spec.containers[*].image} {.metadata.generation}",
+      ]),
+      "nginx:2 2",
+    );
     await kubectl(["scale", "deploy", "web", "--replicas=5"]);
-    assert.equal(await kubectl(["apply", "--server-side", "--field-manager=ci", "-f", "-"], { stdin: CONFIG_MAP }), "configmap/settings serverside-applied\n");
+    assert.equal(
+      await kubectl(["apply", "--server-side", "--field-manager=ci", "-f", "-"], { stdin: CONFIG_MAP }),
+      "configmap/settings serverside-applied\n",
+    );
     const other = CONFIG_MAP.replace("green", "blue");
-    const conflict = await kubectl(["apply", "--server-side", "--field-manager=me", "-f", "-"], { stdin: other, fails: true });
+    const conflict = await kubectl(["apply", "--server-side", "--field-manager=me", "-f", "-"], {
+      stdin: other,
+      fails: true,
+    });
     assert.match(conflict, /conflict with "ci": \.data\.color/);
     await kubectl(["apply", "--server-side", "--field-manager=me", "--force-conflicts", "-f", "-"], { stdin: other });
     assert.equal(await kubectl(["get", "cm", "settings", "-o", "jsonpath={.data.color}"]), "blue");
@@ -124,7 +208,15 @@ describe("kubectl on the API server", () => {
       });
     });
     const ready = kubectl(["wait", "pod/p", "--for=jsonpath={.status.phase}=Running", "--timeout=20s"]);
-    await kubectl(["patch", "pod", "p", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Running"}}']);
+    await kubectl([
+      "patch",
+      "pod",
+      "p",
+      "--subresource=status",
+      "--type=merge",
+      "-p",
+      '{"status":{"phase":"Running"}}',
+    ]);
     assert.equal(await ready, "pod/p condition met\n");
     await seen;
     const gone = kubectl(["wait", "pod/p", "--for=delete", "--timeout=20s"]);
@@ -143,7 +235,10 @@ describe("kubectl on the API server", () => {
     for (const name of ["a", "b", "c"]) await kubectl(["create", "configmap", name]);
     await kubectl(["delete", "cm", "--all"]);
     assert.equal(await kubectl(["get", "cm", "-o", "name"]), "");
-    assert.match(await kubectl(["delete", "ns", "default"], { fails: true }), /namespaces "default" is forbidden: this namespace may not be deleted/);
+    assert.match(
+      await kubectl(["delete", "ns", "default"], { fails: true }),
+      /namespaces "default" is forbidden: this namespace may not be deleted/,
+    );
   });
 
   it("takes tokens of service accounts, with their rights", async (t) => {

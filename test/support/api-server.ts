@@ -45,7 +45,10 @@ export interface Answer {
 
 const ADMIN: User = { name: "admin", groups: ["system:masters", "system:authenticated"] };
 
-export async function startApiServer(t: TestContext, options: Partial<ApiServerOptions> & { users?: ReadonlyMap<string, User> } = {}): Promise<TestServer> {
+export async function startApiServer(
+  t: TestContext,
+  options: Partial<ApiServerOptions> & { users?: ReadonlyMap<string, User> } = {},
+): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "gantry-api-"));
   const token = newBearerToken();
   const store = options.store ?? memoryStore();
@@ -61,7 +64,11 @@ export async function startApiServer(t: TestContext, options: Partial<ApiServerO
   const url = `https://127.0.0.1:${port}`;
   const { caCert } = server.certificates;
   const kubeconfig = join(folder, "kubeconfig");
-  writeFileSync(kubeconfig, kubeconfigText({ server: url, caCert, credentials: server.certificates.client("admin", ["system:masters"]) }), { mode: 0o600 });
+  writeFileSync(
+    kubeconfig,
+    kubeconfigText({ server: url, caCert, credentials: server.certificates.client("admin", ["system:masters"]) }),
+    { mode: 0o600 },
+  );
   return {
     server,
     url,
@@ -72,11 +79,17 @@ export async function startApiServer(t: TestContext, options: Partial<ApiServerO
   };
 }
 
-function kubectl(folder: string, kubeconfig: string, args: readonly string[], { stdin, env = {}, fails = false }: KubectlOptions = {}): Promise<string> {
+function kubectl(
+  folder: string,
+  kubeconfig: string,
+  args: readonly string[],
+  { stdin, env = {}, fails = false }: KubectlOptions = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const own = { PATH: process.env["PATH"] ?? "", HOME: folder, KUBECONFIG: kubeconfig, ...env };
     const child = execFile("kubectl", [...args], { env: own, maxBuffer: 64 * 2 ** 20 }, (error, stdout, stderr) => {
-      if (fails) return error ? resolve(stderr) : reject(new Error(`kubectl ${args.join(" ")} did not fail:\n${stdout}`));
+      if (fails)
+        return error ? resolve(stderr) : reject(new Error(`kubectl ${args.join(" ")} did not fail:\n${stdout}`));
       if (error) reject(new Error(`kubectl ${args.join(" ")}: ${stdout}${stderr}`));
       else resolve(stdout);
     });
@@ -86,23 +99,39 @@ function kubectl(folder: string, kubeconfig: string, args: readonly string[], { 
 
 /** Starts kubectl and leaves it running: watches, port-forwards. Ended with the test. */
 export function startKubectl(t: TestContext, { kubeconfig, folder }: TestServer, args: readonly string[]) {
-  const child = spawn("kubectl", args, { env: { PATH: process.env["PATH"] ?? "", HOME: folder, KUBECONFIG: kubeconfig } });
+  const child = spawn("kubectl", args, {
+    env: { PATH: process.env["PATH"] ?? "", HOME: folder, KUBECONFIG: kubeconfig },
+  });
   t.after(() => child.kill("SIGKILL"));
   return child;
 }
 
-function send(port: number, ca: string, method: string, path: string, { body, headers = {}, token }: RequestOptions): Promise<Answer> {
+function send(
+  port: number,
+  ca: string,
+  method: string,
+  path: string,
+  { body, headers = {}, token }: RequestOptions,
+): Promise<Answer> {
   const credentials = token ? { authorization: `Bearer ${token}` } : {};
   return new Promise((resolve, reject) => {
-    const request = httpsRequest({ host: "127.0.0.1", port, ca, method, path, headers: { ...credentials, ...headers }, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        const text = Buffer.concat(chunks).toString();
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: () => JSON.parse(text) as ReturnType<Answer["json"]> });
-      });
-    });
+    const request = httpsRequest(
+      { host: "127.0.0.1", port, ca, method, path, headers: { ...credentials, ...headers }, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text,
+            json: () => JSON.parse(text) as ReturnType<Answer["json"]>,
+          });
+        });
+      },
+    );
     request.on("error", reject);
     request.end(body);
   });
