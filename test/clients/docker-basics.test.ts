@@ -20,7 +20,7 @@ async function inspect(name: string, format: string): Promise<string> {
 }
 
 before(async () => {
-  gantry = await startGantry();
+  gantry = await startGantry({ flags: ["--no-kubernetes"] });
 });
 
 describe("the daemon", () => {
@@ -127,7 +127,7 @@ describe("a container's life", () => {
     const { stdout, stderr } = await follow;
     assert.match(stdout, /^\d{4}-\d\d-\d\dT[\d:.]+Z line 1\n.* line 2\n.* line 3\n$/);
     assert.match(stderr, /err/);
-    assert.equal(await ok("logs", "--tail", "1", "busy"), "line 3");
+    assert.equal(await ok("logs", "--tail", "2", "busy"), "line 3");
     await ok("rename", "busy", "busier");
     await ok("restart", "-t", "0", "busier");
     await ok("kill", "busier");

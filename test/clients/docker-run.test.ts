@@ -1,5 +1,7 @@
 // `docker run` with the real CLI: its flags, exit codes, and what it refuses.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
@@ -14,8 +16,17 @@ async function ok(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
+/** Waits for a condition, for ten seconds at most. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail("it did not come about within ten seconds");
+}
+
 before(async () => {
-  gantry = await startGantry();
+  gantry = await startGantry({ flags: ["--no-kubernetes", "--bip", "172.17.0.1/16"] });
   await ok("load", "-i", await testImage("busybox"));
 });
 
@@ -42,13 +53,20 @@ describe("run", () => {
       "/dev/null",
     ]);
     assert.match(shown.stdout, /\/dev\/(pts\/0|console)\r\n30 100\r\n/);
-    const typed = await gantry.run("script", [
-      "-qec",
-      "(sleep 1; printf '\\020\\021') | docker run -i -t --name detached busybox sleep 60",
-      "/dev/null",
-    ]);
-    assert.ok(typed.code === 0 || /the input device is not a TTY/.test(typed.stdout), typed.stdout);
-    await docker("rm", "-f", "detached");
+    const terminal = spawn("script", ["-qec", "docker run -it --name detached busybox sleep 60", "/dev/null"], {
+      env: gantry.env,
+    });
+    const exited = once(terminal, "exit");
+    terminal.stdout.resume();
+    await until(
+      async () => (await docker("inspect", "--format", "{{.State.Running}}", "detached")).stdout.trim() === "true",
+    );
+    // The client has to be in raw mode before the keys come: it is when it has sized the terminal.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    terminal.stdin.write("\x10\x11");
+    assert.deepEqual(await exited, [0, null]);
+    assert.equal(await ok("inspect", "--format", "{{.State.Running}}", "detached"), "true");
+    await ok("rm", "-f", "detached");
   });
 
   test("attach shows what comes, and ends with the container's exit code", async () => {
@@ -141,12 +159,9 @@ describe("run", () => {
   test("a restart policy brings it back", async () => {
     await ok("run", "-d", "--name", "again", "--restart", "on-failure:2", "busybox", "sh", "-c", "exit 1");
     await ok("wait", "again");
-    for (
-      let tries = 0;
-      tries < 50 && (await ok("inspect", "--format", "{{.RestartCount}} {{.State.Status}}", "again")) !== "2 exited";
-      tries++
-    )
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(
+      async () => (await ok("inspect", "--format", "{{.RestartCount}} {{.State.Status}}", "again")) === "2 exited",
+    );
     assert.equal(await ok("inspect", "--format", "{{.RestartCount}} {{.State.Status}}", "again"), "2 exited");
     await ok("rm", "again");
   });
@@ -300,7 +315,7 @@ describe("bad input", () => {
         ],
         { input: body },
       );
-    assert.match((await post("application/json", "{")).stdout, /invalid JSON.* 400$/);
+    assert.match((await post("application/json", "{")).stdout, /invalid JSON.* 400$/s);
     assert.match((await post("application/json", "")).stdout, /got EOF while reading request body.* 400$/s);
     assert.match(
       (await post("text/plain", "{}")).stdout,

@@ -11,7 +11,7 @@ import { testImage } from "#test/images.ts";
 let docker: Docker;
 
 before(async () => {
-  const gantry = await startGantry();
+  const gantry = await startGantry({ flags: ["--no-kubernetes"] });
   docker = new Docker({ socketPath: `${gantry.root}/run/docker.sock` });
   const progress = await docker.loadImage(createReadStream(await testImage("busybox")));
   assert.match(await text(progress as Readable), /Loaded image: busybox:latest/);
