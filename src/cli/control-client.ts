@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { GantryError } from "#base/errors.ts";
 import type { Places } from "#base/places.ts";
-import type { GantryStatus } from "./ports.ts";
+import type { GantryStatus, StopOptions } from "./ports.ts";
 
 /** The running Gantry's status, or undefined when none answers at these places. */
 export async function readStatus(places: Places): Promise<GantryStatus | undefined> {
@@ -14,9 +14,10 @@ export async function readStatus(places: Places): Promise<GantryStatus | undefin
 }
 
 /** Asks the running Gantry to stop and resolves when it has; false when none runs. */
-export async function requestStop(places: Places, options: { containers: boolean }): Promise<boolean> {
+export async function requestStop(places: Places, options: StopOptions): Promise<boolean> {
   try {
-    await control(places, "POST", `/stop?containers=${options.containers}`);
+    const timeout = options.timeoutSeconds === undefined ? "" : `&timeout=${options.timeoutSeconds}`;
+    await control(places, "POST", `/stop?containers=${options.containers}${timeout}`);
     return true;
   } catch (error) {
     if (isNotListening(error)) return false;

@@ -19,11 +19,18 @@ export interface UpOptions {
   readonly dns?: readonly string[];
 }
 
+export interface StopOptions {
+  /** Whether containers and pods are stopped as well. */
+  readonly containers: boolean;
+  /** The longest that one of them may take before it is killed; 10 by default. */
+  readonly timeoutSeconds?: number;
+}
+
 /** A started Gantry, as its own process sees it. */
 export interface RunningGantry {
   readonly status: GantryStatus;
   /** Stops it; with `containers`, everything that it runs too. */
-  stop(options: { containers: boolean }): Promise<void>;
+  stop(options: StopOptions): Promise<void>;
   /** Resolves when it was stopped through its control socket. */
   readonly stopped: Promise<void>;
 }

@@ -66,8 +66,11 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
   const downCommand = program
     .command("down")
     .description("stop Gantry and the containers and pods it runs")
-    .option("--keep-containers", "let containers run on; the next 'gantry up' adopts them", false);
-  downCommand.action(does(() => down(ports, places(), downCommand.opts<{ keepContainers: boolean }>())));
+    .option("--keep-containers", "let containers run on; the next 'gantry up' adopts them", false)
+    .option("-t, --timeout <seconds>", "how long a container may take to stop before it is killed", seconds, 10);
+  downCommand.action(
+    does(() => down(ports, places(), downCommand.opts<{ keepContainers: boolean; timeout: number }>())),
+  );
   const envCommand = withOutput(
     program.command("env").description('print shell lines that point docker and kubectl here: eval "$(gantry env)"'),
   );
@@ -121,4 +124,9 @@ function portNumber(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError("a port is a number from 0 to 65535");
   return port;
+}
+
+function seconds(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a time is a number of seconds");
+  return Number(text);
 }

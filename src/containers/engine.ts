@@ -60,8 +60,8 @@ export interface Engine {
   /** Removes an empty one; harmless when it is gone. */
   removeCgroupParent(path: string): Promise<void>;
   readonly volumes: Volumes;
-  /** The end of the daemon with all that it runs: every container is stopped by its own signal and timeout; none counts as stopped by hand, so restart policies act at the next start. */
-  stopAll(): Promise<void>;
+  /** The end of the daemon with all that it runs: every container is stopped by its own signal and timeout, of at most `longestSeconds` (10 by default, as `docker stop`); none counts as stopped by hand, so restart policies act at the next start. */
+  stopAll(longestSeconds?: number): Promise<void>;
   /** Stops watching; containers run on. */
   close(): Promise<void>;
 }

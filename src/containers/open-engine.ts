@@ -161,7 +161,7 @@ function engineOf(context: EngineContext, store: ExecStore): Engine {
     setCgroupParent: async (path, resources) => void createCgroup(path, resources),
     removeCgroupParent: (path) => openCgroup(path).remove(),
     volumes: context.volumes,
-    stopAll: () => stopAll(context),
+    stopAll: (longestSeconds) => stopAll(context, longestSeconds),
     close: async () => closeEngine(context),
   };
 }

@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { errorText } from "#base/errors.ts";
-import type { GantryStatus } from "#cli/ports.ts";
+import type { GantryStatus, StopOptions } from "#cli/ports.ts";
 
 export interface ControlServer {
   close(): void;
@@ -10,14 +10,14 @@ export interface ControlServer {
 /** Serves `gantry status` and `gantry down` on a socket that only root may open (0600). */
 export async function listenControl(
   socketPath: string,
-  handlers: { status(): GantryStatus; stop(containers: boolean): Promise<void> },
+  handlers: { status(): GantryStatus; stop(options: StopOptions): Promise<void> },
 ): Promise<ControlServer> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://control");
     if (request.method === "GET" && url.pathname === "/status") {
       response.end(JSON.stringify(handlers.status()));
     } else if (request.method === "POST" && url.pathname === "/stop") {
-      handlers.stop(url.searchParams.get("containers") !== "false").then(
+      handlers.stop(stopOptions(url.searchParams)).then(
         () => response.end("stopped"),
         (error: unknown) => response.writeHead(500).end(errorText(error)),
       );
@@ -29,6 +29,14 @@ export async function listenControl(
   await listen(server, socketPath);
   chmodSync(socketPath, 0o600);
   return { close: () => server.close() };
+}
+
+function stopOptions(query: URLSearchParams): StopOptions {
+  const timeout = query.get("timeout");
+  return {
+    containers: query.get("containers") !== "false",
+    ...(timeout === null ? {} : { timeoutSeconds: Number(timeout) }),
+  };
 }
 
 function listen(server: Server, path: string): Promise<void> {

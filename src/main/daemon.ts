@@ -5,7 +5,7 @@ import { errorText, GantryError } from "#base/errors.ts";
 import { uuid } from "#base/ids.ts";
 import type { Logger } from "#base/logger.ts";
 import { readStatus } from "#cli/control-client.ts";
-import type { GantryStatus, RunningGantry, UpOptions } from "#cli/ports.ts";
+import type { GantryStatus, RunningGantry, StopOptions, UpOptions } from "#cli/ports.ts";
 import { createDockerApi, type DockerApi } from "#docker-api/docker-api.ts";
 import { capabilityWarnings, cgroupCapabilities } from "#linux/cgroup-capabilities.ts";
 import { startCluster, type ClusterSide } from "./cluster-side.ts";
@@ -68,7 +68,7 @@ async function start(options: UpOptions, logger: Logger, started: Closer[]): Pro
   });
   const control: ControlServer = await listenControl(places.controlSocket, {
     status,
-    stop: (containersToo) => stop({ containers: containersToo }),
+    stop,
   });
   started.push(control);
   return { status: status(), stop, stopped: stopped.promise };
@@ -147,15 +147,15 @@ function stopper(
   stopped: () => void,
 ): RunningGantry["stop"] {
   let stopping: Promise<void> | undefined;
-  const stop = async (withContainers: boolean): Promise<void> => {
+  const stop = async ({ containers: withContainers, timeoutSeconds }: StopOptions): Promise<void> => {
     withdrawDefaultSocket(dockerSocket);
     // The kubelet first: it must not start again what is being stopped.
     cluster?.closeNode();
-    if (withContainers) await containers.engine.stopAll();
+    if (withContainers) await containers.engine.stopAll(timeoutSeconds);
     await closeAll(started, logger);
     stopped();
   };
-  return ({ containers: withContainers }) => (stopping ??= stop(withContainers));
+  return (options) => (stopping ??= stop(options));
 }
 
 /** Last started, first closed. One that fails does not keep the others. */

@@ -65,7 +65,8 @@ function askUdp(sent: Buffer, address: string, port: number, clock: Clock): Prom
     const cancel = clock.after(SERVER_TIMEOUT_MS, () => finish(undefined));
     socket.once("error", () => finish(undefined));
     // Connected: the kernel passes on only what comes from that server.
-    socket.connect(port, address, () => socket.send(sent));
+    socket.once("connect", () => socket.send(sent));
+    socket.connect(port, address);
     socket.on("message", (answer: Buffer) => {
       if (answer.length >= 2 && answer.readUInt16BE(0) === sent.readUInt16BE(0)) finish(answer);
     });

@@ -26,7 +26,7 @@ function kubectl(...args: string[]): Promise<string> {
 function apply(...objects: object[]): Promise<string> {
   return ok(
     gantry.run("kubectl", ["apply", "-f", "-"], {
-      input: objects.map((object) => JSON.stringify(object)).join("\n---\n"),
+      input: JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }),
     }),
   );
 }

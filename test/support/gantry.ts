@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { placesFor } from "#base/places.ts";
+import { requestStop } from "#cli/control-client.ts";
 import type { GantryStatus } from "#cli/ports.ts";
 import { enterFreshHost } from "./isolated-network.ts";
 
@@ -87,7 +89,7 @@ export async function startGantry(options: { flags?: readonly string[]; root?: s
     async stopDaemon() {
       if (daemon.process.exitCode === null && daemon.process.signalCode === null) {
         const exit = once(daemon.process, "exit");
-        daemon.process.kill("SIGINT");
+        await requestStop(placesFor(root), { containers: true, timeoutSeconds: 0 });
         await exit;
       }
     },

@@ -103,11 +103,21 @@ export async function restartContainer(context: EngineContext, id: string, optio
   containerEvent(context, entry, "restart");
 }
 
-/** The end of the daemon with all that it runs. None counts as stopped by hand. */
-export async function stopAll(context: EngineContext): Promise<void> {
+/** The end of the daemon with all that it runs. None counts as stopped by hand; none gets longer than `longestSeconds`. */
+export async function stopAll(context: EngineContext, longestSeconds = 10): Promise<void> {
   context.phase.current = "stopping";
   const up = Array.from(context.registry.entries()).filter(({ record }) => isUp(record.state));
   await Promise.all(
-    up.map((entry) => attempt(context, "stopping", entry.id, () => bringDown(context, entry, {}, false))),
+    up.map((entry) =>
+      attempt(context, "stopping", entry.id, () =>
+        bringDown(context, entry, { timeoutSeconds: Math.min(longestSeconds, patience(entry)) }, false),
+      ),
+    ),
   );
+}
+
+/** Seconds that a container may take to stop, by its own wish. */
+function patience({ record }: Entry): number {
+  const own = record.config.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  return own < 0 ? Infinity : own;
 }

@@ -150,5 +150,7 @@ function splitStreams(
     stdout.end();
     stderr.end();
   });
-  return { stdin: stream, stdout, stderr, resize, exit };
+  // The end of the process is told after all that it wrote.
+  const drained = new Promise<void>((resolve) => stream.once("close", resolve).once("end", resolve));
+  return { stdin: stream, stdout, stderr, resize, exit: drained.then(() => exit) };
 }
