@@ -116,6 +116,8 @@ export function shimClient(directory: string, socket: Socket): Promise<Shim> {
       decoder.push(chunk);
       for (let frame = decoder.next(); frame; frame = decoder.next()) handle(frame);
     });
+    // The shim never closes one direction alone.
+    socket.once("end", () => socket.destroy());
     // An error is followed by close, which says all that is needed.
     socket.on("error", () => undefined);
     socket.once("close", () => {
