@@ -6,15 +6,25 @@ import type { KubeClient } from "#kube-client/client.ts";
 import { eventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
 import { clusterState } from "./scheduler/cluster/cluster-state.ts";
-import { defaultProfile } from "./scheduler/default-profile.ts";
+import { imageTable } from "./scheduler/cluster/images.ts";
+import { namespaceTable } from "./scheduler/cluster/namespaces.ts";
+import { podCounts } from "./scheduler/cluster/pod-groups.ts";
+import { buildProfile, type ProfileConfig } from "./scheduler/config/build-profile.ts";
+import type { Plugin, PluginParts } from "./scheduler/config/registry.ts";
+import { rowCheck } from "./scheduler/framework/decide.ts";
 import type { EventInterest } from "./scheduler/framework/plugin.ts";
 import type { Profile } from "./scheduler/framework/profile.ts";
 import { schedulingQueue } from "./scheduler/queue/scheduling-queue.ts";
 import { profileOf, type SchedulerContext } from "./scheduler/run/context.ts";
+import { evictFor } from "./scheduler/run/evict.ts";
 import { explanations } from "./scheduler/run/explanations.ts";
 import { schedulingLoop } from "./scheduler/run/loop.ts";
 import { nodeHandler } from "./scheduler/run/node-events.ts";
 import { podHandler } from "./scheduler/run/pod-events.ts";
+import { namespaceHandler } from "./scheduler/run/namespace-events.ts";
+import { workloadSelectors } from "./scheduler/run/workloads.ts";
+
+export type { ProfileConfig } from "./scheduler/config/build-profile.ts";
 
 export interface SchedulerOptions {
   readonly client: KubeClient;
@@ -23,8 +33,12 @@ export interface SchedulerOptions {
   readonly random?: Random;
   /** Shared with other components of the process; the scheduler's own otherwise. */
   readonly informers?: InformerFactory;
-  /** Pods with this spec.schedulerName are this scheduler's. */
-  readonly schedulerName?: string;
+  /** One for each spec.schedulerName that it serves; `default-scheduler` with the default plugins if not given. */
+  readonly profiles?: readonly ProfileConfig[];
+  readonly podInitialBackoffMs?: number;
+  readonly podMaxBackoffMs?: number;
+  /** Plugins that are not Gantry's own, by name: what a profile enables is made of these, too. */
+  readonly plugins?: Readonly<Record<string, (args: object) => Plugin>>;
 }
 
 export interface Scheduler {
@@ -34,40 +48,29 @@ export interface Scheduler {
   stop(): Promise<void>;
 }
 
+const DEFAULT_PROFILES: readonly ProfileConfig[] = [{ schedulerName: "default-scheduler" }];
+
 /** Starts the scheduler: watches nodes and pods, places pending pods. Idle, it makes no request and wakes for no timer. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const { client, clock, random = systemRandom, schedulerName = "default-scheduler" } = options;
-  const logger = options.logger.child({ component: schedulerName });
+  const { client, clock, random = systemRandom, profiles = DEFAULT_PROFILES } = options;
+  const logger = options.logger.child({ component: "scheduler" });
   const informers = options.informers ?? informerFactory({ client, clock, logger, random });
-  const profiles = new Map([[schedulerName, defaultProfile(schedulerName)]]);
+  const pods = informers.informer(RESOURCES.pods);
+  const nodes = informers.informer(RESOURCES.nodes);
+  const namespaces = informers.informer(RESOURCES.namespaces);
+  const context = makeContext(options, informers, profiles, () => started && loop.wake());
   const loop = schedulingLoop(() => context);
-  const podInformer = informers.informer(RESOURCES.pods);
-  const nodeInformer = informers.informer(RESOURCES.nodes);
-  const context: SchedulerContext = {
-    client,
-    clock,
-    logger,
-    random,
-    events: eventRecorder({ client, clock, logger, component: schedulerName }),
-    cluster: clusterState(),
-    queue: schedulingQueue({
-      clock,
-      interests: interestsOf(profiles.values()),
-      gated: ({ pod }) => profileOf(context, pod)?.preEnqueues.some((plugin) => plugin.preEnqueue(pod)) ?? true,
-      onReady: () => started && loop.wake(),
-    }),
-    profiles,
-    assumed: new Set(),
-    explanations: explanations(),
-    currentPod: (key) => podInformer.cache.get(key),
-  };
   let started = false;
   let stopped = false;
   const unsubscribe: (() => void)[] = [];
   const begin = async (): Promise<void> => {
-    await Promise.all([nodeInformer.whenSynced(), podInformer.whenSynced()]);
+    await Promise.all([nodes, pods, namespaces].map((each) => each.whenSynced()));
     if (stopped) return;
-    unsubscribe.push(nodeInformer.addHandler(nodeHandler(context)), podInformer.addHandler(podHandler(context)));
+    unsubscribe.push(
+      namespaces.addHandler(namespaceHandler(context)),
+      nodes.addHandler(nodeHandler(context)),
+      pods.addHandler(podHandler(context)),
+    );
     started = true;
     loop.wake();
   };
@@ -85,6 +88,71 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     },
   };
 }
+
+function makeContext(
+  options: SchedulerOptions,
+  informers: InformerFactory,
+  configs: readonly ProfileConfig[],
+  onReady: () => void,
+): SchedulerContext {
+  const { client, clock, logger, random = systemRandom } = options;
+  const cluster = clusterState();
+  const namespaces = namespaceTable();
+  const counts = podCounts(cluster);
+  const budgets = informers.informer(RESOURCES.poddisruptionbudgets);
+  const pods = informers.informer(RESOURCES.pods);
+  const profiles = new Map<string, Profile>();
+  const parts = (schedulerName: string): PluginParts => ({
+    random,
+    cluster,
+    counts,
+    namespaces,
+    images: imageTable(cluster),
+    workloadSelector: workloadSelectors(informers),
+    budgets: () => Array.from(budgets.cache.values()),
+    fits: (cycle) => rowCheck(profiles.get(schedulerName) ?? NO_PLUGINS, cycle),
+    evict: (preemptor, victims, nodeName) => evictFor(context, preemptor, victims, nodeName),
+  });
+  for (const config of configs) {
+    profiles.set(config.schedulerName, buildProfile(config, parts(config.schedulerName), options.plugins));
+  }
+  const [component = "default-scheduler"] = profiles.keys();
+  const context: SchedulerContext = {
+    client,
+    clock,
+    logger,
+    random,
+    events: eventRecorder({ client, clock, logger, component }),
+    cluster,
+    namespaces,
+    counts,
+    queue: schedulingQueue({
+      clock,
+      interests: interestsOf(profiles.values()),
+      gated: ({ pod }) => profileOf(context, pod)?.preEnqueues.some((plugin) => plugin.preEnqueue(pod)) ?? true,
+      onReady,
+      initialBackoffMs: options.podInitialBackoffMs,
+      maxBackoffMs: options.podMaxBackoffMs,
+    }),
+    profiles,
+    assumed: new Set(),
+    explanations: explanations(),
+    currentPod: (key) => pods.cache.get(key),
+  };
+  return context;
+}
+
+const NO_PLUGINS: Profile = {
+  schedulerName: "",
+  percentageOfNodesToScore: 100,
+  preEnqueues: [],
+  filters: [],
+  postFilters: [],
+  scores: [],
+  reserves: [],
+  permits: [],
+  binds: [],
+};
 
 /** What the plugins of all profiles wait for, by plugin. */
 function interestsOf(profiles: Iterable<Profile>): Map<string, readonly EventInterest[]> {

@@ -17,7 +17,10 @@ import { clusterCertificates } from "../../src/kube-api/certificates.ts";
 import type { Cluster, ClusterOptions } from "../../src/main/create-cluster.ts";
 import { clusterFor, deployment, until } from "./support/cluster.ts";
 
-async function served(t: TestContext, options: ClusterOptions = {}): Promise<{ cluster: Cluster; client: HttpsClient }> {
+async function served(
+  t: TestContext,
+  options: ClusterOptions = {},
+): Promise<{ cluster: Cluster; client: HttpsClient }> {
   const cluster = await clusterFor(t, { ...options, listen: true });
   const client = httpsClient(await credentialsOf(parseKubeconfig(cluster.kubeconfig ?? "")));
   t.after(() => client.close());
@@ -25,7 +28,12 @@ async function served(t: TestContext, options: ClusterOptions = {}): Promise<{ c
 }
 
 function configMap(name: string): ConfigMap {
-  return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default", labels: { app: "x" } }, data: { a: "1" } };
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: "default", labels: { app: "x" } },
+    data: { a: "1" },
+  };
 }
 
 test("objects are made, read, changed, listed and deleted; lists say what their items are", async (t) => {
@@ -34,15 +42,22 @@ test("objects are made, read, changed, listed and deleted; lists say what their 
   assert.ok(made.metadata.uid);
   await client.update(RESOURCES.configmaps, { ...made, data: { a: "2" } });
   await client.patch(RESOURCES.configmaps, "default", "a", { type: "merge", body: { data: { b: "3" } } });
-  await client.patch(RESOURCES.configmaps, "default", "a", { type: "json", body: [{ op: "add", path: "/data/c", value: "4" }] });
+  await client.patch(RESOURCES.configmaps, "default", "a", {
+    type: "json",
+    body: [{ op: "add", path: "/data/c", value: "4" }],
+  });
   const apply = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { d: "5" } };
   await client.patch(RESOURCES.configmaps, "default", "a", { type: "apply", body: apply, fieldManager: "tester" });
   const list = await client.list(RESOURCES.configmaps, { namespace: "default", labelSelector: "app=x" });
-  assert.deepEqual(list.items.map(({ apiVersion, kind, data }) => ({ apiVersion, kind, data })), [
-    { apiVersion: "v1", kind: "ConfigMap", data: { a: "2", b: "3", c: "4", d: "5" } },
-  ]);
+  assert.deepEqual(
+    list.items.map(({ apiVersion, kind, data }) => ({ apiVersion, kind, data })),
+    [{ apiVersion: "v1", kind: "ConfigMap", data: { a: "2", b: "3", c: "4", d: "5" } }],
+  );
   await client.delete(RESOURCES.configmaps, "default", "a");
-  await assert.rejects(client.get(RESOURCES.configmaps, "default", "a"), { code: "not-found", message: 'configmaps "a" not found' });
+  await assert.rejects(client.get(RESOURCES.configmaps, "default", "a"), {
+    code: "not-found",
+    message: 'configmaps "a" not found',
+  });
   const first = await client.list(RESOURCES.clusterroles, { limit: 2 });
   assert.equal(first.items.length, 2);
   assert.ok(first.continue);
@@ -56,10 +71,13 @@ test("refusals carry their code and Status", async (t) => {
   await assert.rejects(client.create(RESOURCES.configmaps, configMap("a")), { code: "already-exists" });
   await client.update(RESOURCES.configmaps, { ...made, data: { a: "2" } });
   await assert.rejects(client.update(RESOURCES.configmaps, { ...made, data: { a: "3" } }), { code: "conflict" });
-  await assert.rejects(client.create(RESOURCES.configmaps, configMap("NO")), (error: { code: string; details: { status: { reason: string } } }) => {
-    assert.deepEqual([error.code, error.details.status.reason], ["invalid", "Invalid"]);
-    return true;
-  });
+  await assert.rejects(
+    client.create(RESOURCES.configmaps, configMap("NO")),
+    (error: { code: string; details: { status: { reason: string } } }) => {
+      assert.deepEqual([error.code, error.details.status.reason], ["invalid", "Invalid"]);
+      return true;
+    },
+  );
 });
 
 test("a watch tells of changes, ends when told to, and says when it is too late", async (t) => {
@@ -68,7 +86,11 @@ test("a watch tells of changes, ends when told to, and says when it is too late"
   const stop = new AbortController();
   const seen: string[] = [];
   const reading = (async (): Promise<void> => {
-    for await (const event of client.watch(RESOURCES.configmaps, { resourceVersion, namespace: "default", signal: stop.signal })) {
+    for await (const event of client.watch(RESOURCES.configmaps, {
+      resourceVersion,
+      namespace: "default",
+      signal: stop.signal,
+    })) {
       seen.push(describe(event));
       if (seen.length === 3) stop.abort();
     }
@@ -89,7 +111,8 @@ function describe(event: WatchEvent<ConfigMap>): string {
 test("discovery finds every resource once, in its preferred version", async (t) => {
   const { client } = await served(t, { controllers: [], scheduler: false });
   const resources = await client.resources();
-  const named = (name: string) => resources.filter(({ resource }) => resource === name).map(({ group, version }) => `${group}/${version}`);
+  const named = (name: string) =>
+    resources.filter(({ resource }) => resource === name).map(({ group, version }) => `${group}/${version}`);
   assert.deepEqual(named("pods"), ["/v1"]);
   assert.deepEqual(named("deployments"), ["apps/v1"]);
   assert.ok(resources.every(({ resource }) => !resource.includes("/")));

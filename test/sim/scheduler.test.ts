@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RESOURCES } from "../../src/formats/kube-resources.ts";
 import type { Pod } from "../../src/formats/kube-types.generated.ts";
-import { clusterFor, pod, requests, until, untilEvent } from "./support/cluster.ts";
+import { clusterFor, deployment, pod, podSpec, requests, until, untilEvent } from "./support/cluster.ts";
 
 const NODES = [
   { name: "small", capacity: { cpu: "1", memory: "1Gi", pods: "10" }, labels: { disk: "ssd" } },
@@ -110,5 +110,82 @@ test("many pods fill nodes evenly and never beyond what they have", async (t) =>
   assert.deepEqual(
     Array.from(byNode.values(), (each) => each.length),
     [8, 8, 8, 8],
+  );
+});
+
+test("an important pod drives out lesser ones, is promised their place, and gets it when they have gone", async (t) => {
+  const cluster = await clusterFor(t, {
+    nodes: [{ name: "only", capacity: { cpu: "2", memory: "4Gi", pods: "10" } }],
+    controllers: [],
+  });
+  const { client } = cluster;
+  await client.create(RESOURCES.priorityclasses, {
+    apiVersion: "scheduling.k8s.io/v1",
+    kind: "PriorityClass",
+    metadata: { name: "high" },
+    value: 1000,
+  });
+  const slow = { annotations: { "simulated.gantry.dev/stop-ms": "200" } };
+  await client.create(RESOURCES.pods, pod("low", requests("2"), slow));
+  await until(cluster, RESOURCES.pods, "low runs", (all) => all[0]?.status?.phase === "Running");
+  await client.create(RESOURCES.pods, pod("high", { ...requests("2"), priorityClassName: "high" }));
+  const find = (all: readonly Pod[], name: string) => all.find(({ metadata }) => metadata.name === name);
+  const during = await until(
+    cluster,
+    RESOURCES.pods,
+    "the promise",
+    (all) =>
+      find(all, "high")?.status?.nominatedNodeName === "only" &&
+      find(all, "low")?.metadata.deletionTimestamp !== undefined,
+  );
+  const target = find(during, "low")?.status?.conditions?.find(({ type }) => type === "DisruptionTarget");
+  assert.deepEqual(
+    [target?.reason, target?.message],
+    ["PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod"],
+  );
+  const [event] = await untilEvent(cluster, "low", "Preempted");
+  assert.equal(event?.message, `Preempted by pod ${find(during, "high")?.metadata.uid ?? ""} on node only`);
+  await until(
+    cluster,
+    RESOURCES.pods,
+    "high runs",
+    (all) => all.length === 1 && find(all, "high")?.status?.phase === "Running",
+  );
+});
+
+test("three replicas that keep away from each other take three nodes, and a fourth waits for one", async (t) => {
+  const cluster = await clusterFor(t, { nodes: 3 });
+  const labels = { app: "redis" };
+  const term = { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels: labels } };
+  const spec = podSpec({ affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } } });
+  await cluster.client.create(
+    RESOURCES.deployments,
+    deployment("redis", 4, { template: { metadata: { labels }, spec } }),
+  );
+  const pods = await until(
+    cluster,
+    RESOURCES.pods,
+    "3 placed, 1 not",
+    (all) =>
+      all.length === 4 &&
+      all.filter(({ spec: is }) => is?.nodeName).length === 3 &&
+      all.some(({ status }) => status?.conditions?.some(({ reason }) => reason === "Unschedulable")),
+  );
+  assert.equal(new Set(pods.flatMap(({ spec: is }) => is?.nodeName ?? [])).size, 3);
+  const waiting = pods.find(({ spec: is }) => !is?.nodeName);
+  const [event] = await untilEvent(cluster, waiting?.metadata.name ?? "", "FailedScheduling");
+  assert.equal(
+    event?.message,
+    "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
+  );
+  await cluster.client.patch(RESOURCES.deployments, "default", "redis", {
+    type: "merge",
+    body: { spec: { replicas: 3 } },
+  });
+  await until(
+    cluster,
+    RESOURCES.pods,
+    "3 pods on 3 nodes",
+    (all) => all.length === 3 && all.every(({ spec: is }) => is?.nodeName),
   );
 });

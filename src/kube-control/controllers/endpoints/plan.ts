@@ -8,7 +8,7 @@ import type {
 } from "#formats/kube-types.generated.ts";
 import { isFinished, isReady, isTerminating } from "../shared/pods.ts";
 import { addressOf, HEADLESS_LABEL, hostnameIn, isHeadless, targetPort } from "../shared/service-endpoints.ts";
-import { canonicalJson } from "../shared/template-hash.ts";
+import { canonicalJson } from "../../shared/canonical-json.ts";
 
 const MANAGED_BY = "endpoints.kubernetes.io/managed-by";
 const OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity";

@@ -1,5 +1,5 @@
 import type { DiscoveryEndpointPort, Endpoint, Pod, Service } from "#formats/kube-types.generated.ts";
-import { canonicalJson } from "../shared/template-hash.ts";
+import { canonicalJson } from "../../shared/canonical-json.ts";
 import { isFinished, isReady, isTerminating } from "../shared/pods.ts";
 import { addressOf, hostnameIn, targetPort } from "../shared/service-endpoints.ts";
 

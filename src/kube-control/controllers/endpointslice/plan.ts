@@ -3,7 +3,7 @@ import { RESOURCES } from "#formats/kube-resources.ts";
 import { controllerReference } from "../shared/ownership.ts";
 import { semanticEqual } from "../shared/semantic-equal.ts";
 import { HEADLESS_LABEL, isHeadless } from "../shared/service-endpoints.ts";
-import { canonicalJson } from "../shared/template-hash.ts";
+import { canonicalJson } from "../../shared/canonical-json.ts";
 import { addressTypes, type PortGroup } from "./desired.ts";
 
 export const SERVICE_NAME_LABEL = "kubernetes.io/service-name";

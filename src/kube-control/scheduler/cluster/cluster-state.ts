@@ -51,6 +51,8 @@ export interface ClusterState {
   readonly placements: Map<string, Placement>;
   /** Placed pods of nodes that are not there (yet), by node name. */
   readonly waiting: Map<string, Set<PodInfo>>;
+  /** Pending pods that have a node promised (status.nominatedNodeName), by uid. */
+  readonly nominated: Map<string, Placement>;
   readonly listeners: PlacementListener[];
 }
 
@@ -79,6 +81,7 @@ export function clusterState(): ClusterState {
     podsByRow: [],
     placements: new Map(),
     waiting: new Map(),
+    nominated: new Map(),
     listeners: [],
   };
   return cluster;

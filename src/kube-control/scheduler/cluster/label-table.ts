@@ -8,6 +8,8 @@ export interface LabelColumn {
   values: Int32Array;
   /** The number of a value; undefined when no node ever had it. */
   idOf(value: string): number | undefined;
+  /** All numbers are below it. */
+  readonly size: number;
   /** The value of a number. */
   valueOf(id: number): string | undefined;
 }
@@ -57,6 +59,9 @@ function labelColumn(key: string, rows: number): Column {
   const column: Column = {
     key,
     values: new Int32Array(rows),
+    get size() {
+      return names.length;
+    },
     idOf: (value) => ids.get(value),
     valueOf: (id) => (id === 0 ? undefined : names[id]),
     set(row, value) {

@@ -7,7 +7,7 @@ import { clusterState } from "../cluster/cluster-state.ts";
 import { setNode } from "../cluster/nodes.ts";
 import { podInfo } from "../cluster/pod-info.ts";
 import { place } from "../cluster/placements.ts";
-import { defaultProfile } from "../default-profile.ts";
+import { testProfile } from "../test/profile.ts";
 import { decide } from "./decide.ts";
 import { fitMessage } from "./diagnosis.ts";
 
@@ -39,7 +39,7 @@ function outcome(nodes: readonly Node[], placed: readonly (readonly [Pod, string
   const cluster = clusterState();
   for (const each of nodes) setNode(cluster, each);
   for (const [each, nodeName] of placed) place(cluster, podInfo(each), nodeName);
-  const decision = decide(defaultProfile("default-scheduler"), { cluster, pod: podInfo(wanted) }, seededRandom(1));
+  const decision = decide(testProfile(cluster), { cluster, pod: podInfo(wanted) }, seededRandom(1));
   if (decision.kind === "placed") return decision.nodeName;
   return decision.kind === "no-nodes" ? "no nodes" : fitMessage(decision.diagnosis, "");
 }

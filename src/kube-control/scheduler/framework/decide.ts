@@ -1,7 +1,8 @@
 import type { Random } from "#base/random.ts";
 import { nodeName } from "../cluster/cluster-state.ts";
 import type { Diagnosis } from "./diagnosis.ts";
-import { diagnose, feasibleRows, prepareFilters } from "./find-feasible.ts";
+import { diagnose, feasibleRows, firstObjection, prepareFilters } from "./find-feasible.ts";
+import { nominatedAbove, withSeated } from "./nominated.ts";
 import type { Cycle } from "./plugin.ts";
 import type { Profile } from "./profile.ts";
 import { pickHighest, scoreRows, type Scores } from "./score.ts";
@@ -24,18 +25,68 @@ export type Decision =
 export function decide(profile: Profile, cycle: Cycle, random: Random): Decision {
   const { cluster } = cycle;
   if (cluster.rows.length === 0) return { kind: "no-nodes" };
+  const found = feasible(profile, cycle);
+  if (found.kind === "unschedulable") return found;
+  const { rows, verdicts } = found;
+  const promised = cluster.rowByName.get(cycle.pod.pod.status?.nominatedNodeName ?? "");
+  const [first] = rows;
+  // The node whose pods were driven out for this one is taken without comparing.
+  const only = promised !== undefined && rows.includes(promised) ? promised : rows.length === 1 ? first : undefined;
+  if (only !== undefined) {
+    return { kind: "placed", row: only, nodeName: nodeName(cluster, only), scores: undefined, verdicts };
+  }
+  const scores = scoreRows(profile.scores, cycle, rows);
+  const row = rows[pickHighest(scores.total, random.next)] ?? first ?? 0;
+  return { kind: "placed", row, nodeName: nodeName(cluster, row), scores, verdicts };
+}
+
+type Feasible =
+  | { readonly kind: "rows"; readonly rows: Int32Array; readonly verdicts: ReadonlyMap<number, Verdict> }
+  | { readonly kind: "unschedulable"; readonly diagnosis: Diagnosis };
+
+/** The nodes that pass all filters: with the pods that have places promised, and without them (an affinity may be to such a pod). */
+function feasible(profile: Profile, cycle: Cycle): Feasible {
+  const nominated = nominatedAbove(cycle.cluster, cycle.pod);
+  if (nominated.length === 0) return filterRows(profile, cycle);
+  const { cluster } = cycle;
+  const withThem = withSeated(cluster, nominated, () => filterRows(profile, cycle));
+  if (withThem.kind === "unschedulable") return withThem;
+  const hosts = new Set(nominated.map((each) => cluster.rowByName.get(each.nodeName) ?? -1));
+  const without = prepareFilters(profile.filters, cycle);
+  if (without.kind === "rejected") return { kind: "unschedulable", diagnosis: without.diagnosis };
+  const verdicts = new Map(withThem.verdicts);
+  const rows = withThem.rows.filter((row) => {
+    const objection = hosts.has(row) ? firstObjection(without.prepared.filters, row) : undefined;
+    if (objection) verdicts.set(row, objection);
+    return objection === undefined;
+  });
+  if (rows.length > 0) return { kind: "rows", rows, verdicts };
+  return { kind: "unschedulable", diagnosis: diagnose(cluster, without.prepared, verdicts) };
+}
+
+function filterRows(profile: Profile, cycle: Cycle): Feasible {
   const preparation = prepareFilters(profile.filters, cycle);
   if (preparation.kind === "rejected") return { kind: "unschedulable", diagnosis: preparation.diagnosis };
   const verdicts = new Map<number, Verdict>();
   const rows = feasibleRows(preparation.prepared, verdicts);
-  const [first] = rows;
-  if (first === undefined) {
-    return { kind: "unschedulable", diagnosis: diagnose(cluster, preparation.prepared, verdicts) };
-  }
-  if (rows.length === 1) {
-    return { kind: "placed", row: first, nodeName: nodeName(cluster, first), scores: undefined, verdicts };
-  }
-  const scores = scoreRows(profile.scores, cycle, rows);
-  const row = rows[pickHighest(scores.total, random.next)] ?? first;
-  return { kind: "placed", row, nodeName: nodeName(cluster, row), scores, verdicts };
+  if (rows.length > 0) return { kind: "rows", rows, verdicts };
+  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, preparation.prepared, verdicts) };
+}
+
+/** Whether one node will do, as the cluster stands whenever it is asked; undefined: it will. */
+export function rowCheck(profile: Profile, cycle: Cycle): (row: number) => Verdict | undefined {
+  const nominated = nominatedAbove(cycle.cluster, cycle.pod);
+  const check = (row: number): Verdict | undefined => {
+    const preparation = prepareFilters(profile.filters, cycle);
+    if (preparation.kind === "rejected") return preparation.diagnosis.absent;
+    const { filters, candidates, named } = preparation.prepared;
+    if (named.length > 0 && !candidates.includes(row))
+      return diagnose(cycle.cluster, preparation.prepared, new Map()).absent;
+    return firstObjection(filters, row);
+  };
+  if (nominated.length === 0) return check;
+  return (row) => {
+    const here = nominated.filter((each) => cycle.cluster.rowByName.get(each.nodeName) === row);
+    return withSeated(cycle.cluster, here, () => check(row)) ?? (here.length > 0 ? check(row) : undefined);
+  };
 }

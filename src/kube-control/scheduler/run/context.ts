@@ -5,6 +5,8 @@ import type { Pod } from "#formats/kube-types.generated.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { ClusterState } from "../cluster/cluster-state.ts";
+import type { NamespaceTable } from "../cluster/namespaces.ts";
+import type { PodCounts } from "../cluster/pod-groups.ts";
 import type { Profile } from "../framework/profile.ts";
 import type { SchedulingQueue } from "../queue/scheduling-queue.ts";
 import type { Explanations } from "./explanations.ts";
@@ -17,6 +19,8 @@ export interface SchedulerContext {
   readonly random: Random;
   readonly events: EventRecorder;
   readonly cluster: ClusterState;
+  readonly namespaces: NamespaceTable;
+  readonly counts: PodCounts;
   readonly queue: SchedulingQueue;
   /** By scheduler name. */
   readonly profiles: ReadonlyMap<string, Profile>;

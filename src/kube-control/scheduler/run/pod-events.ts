@@ -14,6 +14,7 @@ export function podHandler(context: SchedulerContext): Handler<Pod> {
       const uid = podInfo(pod).uid;
       context.queue.remove(uid);
       context.explanations.forget(uid);
+      context.cluster.nominated.delete(uid);
       gone(context, uid, pod);
     },
   };
@@ -21,6 +22,7 @@ export function podHandler(context: SchedulerContext): Handler<Pod> {
 
 function changed(context: SchedulerContext, before: Pod | undefined, after: Pod): void {
   const info = podInfo(after);
+  if (isTerminal(after) || after.spec?.nodeName) context.cluster.nominated.delete(info.uid);
   if (isTerminal(after)) {
     context.queue.remove(info.uid);
     gone(context, info.uid, after);
@@ -35,8 +37,21 @@ function changed(context: SchedulerContext, before: Pod | undefined, after: Pod)
     context.queue.remove(info.uid);
     return;
   }
+  followPromise(context, info, before);
   if (context.queue.has(info.uid)) context.queue.update(info, before === undefined || isChanged(before, after));
   else context.queue.add(info);
+}
+
+/** Follows status.nominatedNodeName when it changes; otherwise what was decided here and is not written yet stands. */
+function followPromise({ cluster }: SchedulerContext, info: PodInfo, before: Pod | undefined): void {
+  const nodeName = info.pod.status?.nominatedNodeName;
+  if (before && before.status?.nominatedNodeName === nodeName) {
+    const known = cluster.nominated.get(info.uid);
+    if (known) cluster.nominated.set(info.uid, { info, nodeName: known.nodeName });
+    return;
+  }
+  if (nodeName) cluster.nominated.set(info.uid, { info, nodeName });
+  else cluster.nominated.delete(info.uid);
 }
 
 /** The pod runs on a node: whoever put it there. */

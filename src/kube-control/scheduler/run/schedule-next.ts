@@ -41,6 +41,7 @@ function assume(
   scores: Scores | undefined,
 ): Promise<void> | undefined {
   const { info } = queued;
+  context.cluster.nominated.delete(info.uid);
   place(context.cluster, info, nodeName);
   context.assumed.add(info.uid);
   const permits: PermitResult[] = [];
@@ -116,6 +117,8 @@ function failed(
   nominatedNode?: string,
 ): void {
   const { info } = queued;
+  if (nominatedNode) context.cluster.nominated.set(info.uid, { info, nodeName: nominatedNode });
+  else if (nominatedNode === "") context.cluster.nominated.delete(info.uid);
   context.explanations.set(info.uid, { kind: "unschedulable", atMs: context.clock.now(), message, diagnosis });
   reportFailure(context, info, { reason: "Unschedulable", message, nominatedNode });
   context.queue.park(queued, diagnosis?.rejectors ?? new Set());
