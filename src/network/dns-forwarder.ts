@@ -56,14 +56,16 @@ async function ask(query: DnsQuery, server: string, clock: Clock, random: Random
 function askUdp(sent: Buffer, address: string, port: number, clock: Clock): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(isIPv6(address.split("%")[0] ?? "") ? "udp6" : "udp4");
+    let finished = false;
     const finish = (answer: Buffer | undefined): void => {
+      if (finished) return;
+      finished = true;
       cancel();
-      socket.removeAllListeners("message");
       socket.close();
       resolve(answer);
     };
     const cancel = clock.after(SERVER_TIMEOUT_MS, () => finish(undefined));
-    socket.once("error", () => finish(undefined));
+    socket.on("error", () => finish(undefined));
     // Connected: the kernel passes on only what comes from that server.
     socket.once("connect", () => socket.send(sent));
     socket.connect(port, address);

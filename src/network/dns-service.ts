@@ -1,5 +1,5 @@
 /** Serves DNS (RFC 1035) on a pair of sockets, which may lie in another network namespace. */
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import * as dns from "dns-packet";
 import { errorText } from "#base/errors.ts";
@@ -64,6 +64,7 @@ export function serveDns(
   logger: Logger,
 ): DnsService {
   let inWork = 0;
+  let closed = false;
   const work = async (raw: Buffer, transport: Transport): Promise<Buffer | undefined> => {
     const query = decodeQuery(raw, transport);
     if (!query) return undefined;
@@ -81,7 +82,10 @@ export function serveDns(
   const udp = createSocket("udp4");
   udp.on("error", (error) => logger.warn({ error: errorText(error) }, "name server socket"));
   udp.on("message", (raw: Buffer, from) => {
-    void work(raw, "udp").then((reply) => reply && sendReply(udp, reply, from));
+    void work(raw, "udp").then((reply) => {
+      // The service may have been closed while the answer was looked for.
+      if (reply && !closed) udp.send(reply, from.port, from.address, () => undefined);
+    });
   });
   udp.bind({ fd: sockets.udp });
   udp.unref();
@@ -90,16 +94,12 @@ export function serveDns(
   return {
     port: sockets.port,
     close() {
+      closed = true;
       udp.close();
       tcp.close();
       for (const connection of connectionsOf(tcp)) connection.destroy();
     },
   };
-}
-
-/** The socket may have been closed while the answer was looked for. */
-function sendReply(udp: UdpSocket, reply: Buffer, to: { readonly port: number; readonly address: string }): void {
-  udp.send(reply, to.port, to.address, () => undefined);
 }
 
 const connections = new WeakMap<Server, Set<Socket>>();

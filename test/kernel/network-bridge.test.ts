@@ -137,7 +137,7 @@ test("networks are isolated from each other; internal ones have no way out; icc=
     networks.remove("red"),
     (error) =>
       isGantryError(error, "forbidden") &&
-      /network red has active endpoints \(name:"redone" id:"[0-9a-f]{12}"\)/.test(error.message),
+      /network red id [0-9a-f]{64} has active endpoints \(name:"redone" id:"[0-9a-f]{12}"\)/.test(error.message),
   );
   await assert.rejects(networks.remove("nothing"), /network nothing not found/);
   await assert.rejects(networks.remove("bridge"), /bridge is a pre-defined network and cannot be removed/);

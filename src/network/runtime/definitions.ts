@@ -100,7 +100,10 @@ export function removeNetwork(runtime: Runtime, reference: string): void {
   const active = endpointsOf(runtime, { networkId: id });
   if (active.length > 0) {
     const list = active.map((endpoint) => `name:"${endpoint.name}" id:"${endpoint.id.slice(0, 12)}"`).join(", ");
-    throw new GantryError("forbidden", `error while removing network: network ${name} has active endpoints (${list})`);
+    throw new GantryError(
+      "forbidden",
+      `error while removing network: network ${name} id ${id} has active endpoints (${list})`,
+    );
   }
   takeDown(runtime, live);
 }
