@@ -7,6 +7,7 @@ import { metaScope, platformArgs, stageScope, unusedArgs } from "./plan/scope.ts
 import { planStages, stageIndex, type PlannedStage } from "./plan/stages.ts";
 import { buildInstruction, onbuildInstructions, type WithSource } from "./stage-builder.ts";
 import type { StageState } from "./stage-state.ts";
+import { cacheKey } from "./step-cache.ts";
 import { commitState } from "./steps/commit.ts";
 import type { BuildRun } from "./types.ts";
 
@@ -71,7 +72,25 @@ async function buildStage(
     state = await buildInstruction(run, state, instruction, withSource);
     if (!state.dirty && state.imageId !== undefined) run.report({ stream: ` ---> ${shortId(state.imageId)}\n` });
   }
-  return state.dirty || state.imageId === undefined ? commitState(run, state, undefined) : state;
+  return state.dirty || state.imageId === undefined ? commitConfig(run, state) : state;
+}
+
+/** The image of a state whose configuration alone changed; the one of an earlier build when it changed the same way. */
+async function commitConfig(run: BuildRun, state: StageState): Promise<StageState> {
+  const steps = state.history.map(({ created_by, empty_layer }) => [created_by, empty_layer]);
+  const key = cacheKey([
+    "config",
+    state.imageId,
+    JSON.stringify(state.config),
+    state.author,
+    JSON.stringify(steps),
+    run.options.buildArgs.get("SOURCE_DATE_EPOCH"),
+  ]);
+  const known = run.options.noCache ? undefined : run.cache.find(key);
+  if (known !== undefined && run.images.find(known)) return { ...state, imageId: known, dirty: false };
+  const made = await commitState(run, state, undefined);
+  await run.cache.put(key, made.imageId ?? "");
+  return made;
 }
 
 function announce({ report }: BuildRun, progress: Progress, text: string): void {

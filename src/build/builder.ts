@@ -20,8 +20,11 @@ export interface Builder {
    * Dockerfile or a failed step (`exitCode` and `line` in the details), `cancelled` when the signal aborts.
    */
   build(context: Readable, options: BuildOptions, report: BuildReport): Promise<string>;
-  /** Forgets the cache of steps and of RUN's cache mounts. */
-  prune(): Promise<void>;
+  /** Whether an image was made by a step, so that it is no user's unless it has a tag. */
+  isStep(imageId: string): boolean;
+  /** Removes the images of steps that nothing stands on, and RUN's cache mounts. Returns what was removed. */
+  prune(): Promise<{ readonly deleted: readonly string[]; readonly reclaimedBytes: number }>;
+  steps(): readonly string[];
 }
 
 export interface BuilderOptions {
@@ -33,10 +36,12 @@ export interface BuilderOptions {
   readonly directory: string;
 }
 
-export function createBuilder({ engine, images, clock, logger, directory }: BuilderOptions): Builder {
+export async function openBuilder({ engine, images, clock, logger, directory }: BuilderOptions): Promise<Builder> {
   const cacheMounts = join(directory, "mounts");
-  const steps = openStepCache(join(directory, "steps"));
+  const cache = await openStepCache(join(directory, "steps"));
   return {
+    isStep: cache.has,
+    steps: cache.imageIds,
     async build(archive, options, report) {
       await mkdir(cacheMounts, { recursive: true, mode: 0o700 });
       const context = await openContext(await unpacked(archive), join(directory, "contexts"));
@@ -47,7 +52,7 @@ export function createBuilder({ engine, images, clock, logger, directory }: Buil
           images,
           clock,
           logger,
-          cache: await steps,
+          cache,
           context,
           cacheMounts,
           options,
@@ -61,10 +66,22 @@ export function createBuilder({ engine, images, clock, logger, directory }: Buil
       }
     },
     async prune() {
-      await (await steps).clear();
+      const steps = cache.imageIds();
+      await cache.clear();
       await rm(cacheMounts, { recursive: true, force: true });
+      return removeSteps(images, steps);
     },
   };
+}
+
+/** Newest first, so that a step goes before the one it stands on; what a tag or a container holds stays. */
+async function removeSteps(
+  images: ImageStore,
+  steps: readonly string[],
+): Promise<{ deleted: string[]; reclaimedBytes: number }> {
+  const wanted = new Set(steps);
+  const { removed, reclaimedBytes } = await images.prune({ dangling: true, where: ({ id }) => wanted.has(id) });
+  return { deleted: removed.flatMap(({ Deleted }) => (Deleted === undefined ? [] : [Deleted])), reclaimedBytes };
 }
 
 /** SOURCE_DATE_EPOCH makes builds repeatable (reproducible-builds.org). */

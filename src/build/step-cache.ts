@@ -1,16 +1,19 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { appendFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 
-/** Which image a step made, by what went into it. A file each, so that a crash loses none of the others. */
+/** Which image a step made, by what went into it. */
 export interface StepCache {
-  find(key: string): Promise<string | undefined>;
+  find(key: string): string | undefined;
   put(key: string, imageId: string): Promise<void>;
+  /** Images that steps made: no user's until they are tagged. */
+  has(imageId: string): boolean;
+  imageIds(): readonly string[];
   /** Forgets everything. */
   clear(): Promise<void>;
 }
 
-/** The most steps that are remembered; the oldest go when the daemon starts. */
+/** The most steps that are remembered; the oldest go first. */
 const KEPT_STEPS = 20_000;
 
 /** Keys are digests of everything that a step depends on. */
@@ -21,23 +24,63 @@ export function cacheKey(parts: readonly (string | undefined)[]): string {
   return hash.digest("hex");
 }
 
-/** A cache in a directory of its own (made, 0700). */
-export async function openStepCache(directory: string): Promise<StepCache> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const names = await readdir(directory);
-  for (const name of names.slice(0, Math.max(0, names.length - KEPT_STEPS)))
-    await rm(join(directory, name), { force: true });
+/** A cache in a file of lines `key imageId`, appended to; a line that a crash cut is passed over. */
+export async function openStepCache(path: string): Promise<StepCache> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const steps = parseLines(await readText(path));
+  const users = new Map<string, number>();
+  const count = (imageId: string, by: number): void => void users.set(imageId, (users.get(imageId) ?? 0) + by);
+  for (const imageId of steps.values()) count(imageId, 1);
+  await rewrite(path, steps);
+  const drop = (key: string): void => {
+    const imageId = steps.get(key);
+    if (imageId !== undefined) count(imageId, -1);
+    steps.delete(key);
+  };
   return {
-    async find(key) {
-      return readFile(join(directory, key), "utf8").catch(() => undefined); // not there: not built yet
-    },
+    find: (key) => steps.get(key),
     async put(key, imageId) {
-      const temporary = join(directory, `.${key}.${process.pid}`);
-      await writeFile(temporary, imageId, { mode: 0o600 });
-      await rename(temporary, join(directory, key));
+      drop(key);
+      steps.set(key, imageId);
+      count(imageId, 1);
+      for (const oldest of steps.keys()) {
+        if (steps.size <= KEPT_STEPS) break;
+        drop(oldest);
+      }
+      await appendFile(path, `${key} ${imageId}\n`);
     },
+    has: (imageId) => (users.get(imageId) ?? 0) > 0,
+    imageIds: () => [...new Set(steps.values())],
     async clear() {
-      for (const name of await readdir(directory)) await rm(join(directory, name), { force: true });
+      steps.clear();
+      users.clear();
+      await rewrite(path, steps);
     },
   };
+}
+
+function parseLines(text: string): Map<string, string> {
+  const steps = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const [, key, imageId] = /^([0-9a-f]{64}) (sha256:[0-9a-f]{64})$/.exec(line) ?? [];
+    if (key === undefined || imageId === undefined) continue;
+    steps.delete(key);
+    steps.set(key, imageId);
+  }
+  return new Map([...steps].slice(-KEPT_STEPS));
+}
+
+async function rewrite(path: string, steps: ReadonlyMap<string, string>): Promise<void> {
+  const temporary = `${path}.new`;
+  await writeFile(temporary, Array.from(steps, ([key, imageId]) => `${key} ${imageId}\n`).join(""), { mode: 0o600 });
+  await rename(temporary, path);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
 }

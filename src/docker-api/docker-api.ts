@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { createBuilder } from "#build/builder.ts";
+import { openBuilder } from "#build/builder.ts";
 import { createContainerFiles } from "#containers/container-files.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import type { Deps, DockerApiOptions } from "./deps.ts";
@@ -33,12 +33,12 @@ export interface DockerApi {
   close(): Promise<void>;
 }
 
-export function createDockerApi(options: DockerApiOptions): DockerApi {
+export async function createDockerApi(options: DockerApiOptions): Promise<DockerApi> {
   const deps: Deps = {
     ...options,
     host: readHost(options.limits, options.limitWarnings),
     files: createContainerFiles(options.engine, options.images),
-    builder: createBuilder({ ...options, directory: join(options.dataRoot, "build") }),
+    builder: await openBuilder({ ...options, directory: join(options.dataRoot, "build") }),
     journal: createJournal(options.engine, options.images, options.clock),
   };
   const edge: Edge = {

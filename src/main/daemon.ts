@@ -90,7 +90,7 @@ async function serveDocker(
   logger: Logger,
 ): Promise<Docker> {
   const capabilities = cgroupCapabilities();
-  const api = createDockerApi({
+  const api = await createDockerApi({
     engine,
     images,
     networks,

@@ -49,7 +49,7 @@ export async function cachedStep(
   key: string,
   make: () => Promise<StageState>,
 ): Promise<{ readonly state: StageState | undefined; readonly imageId: string }> {
-  const known = run.options.noCache ? undefined : await run.cache.find(key);
+  const known = run.options.noCache ? undefined : run.cache.find(key);
   if (known !== undefined && run.images.find(known)) {
     run.report({ stream: " ---> Using cache\n" });
     return { state: undefined, imageId: known };

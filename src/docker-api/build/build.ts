@@ -31,8 +31,8 @@ export function buildHandler(deps: Deps): Handler {
 /** POST /build/prune. */
 export function pruneBuildHandler(deps: Deps): Handler {
   return async ({ response }) => {
-    await deps.builder.prune();
-    json(response, 200, { CachesDeleted: null, SpaceReclaimed: 0 });
+    const { deleted, reclaimedBytes } = await deps.builder.prune();
+    json(response, 200, { CachesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: reclaimedBytes });
   };
 }
 

@@ -22,7 +22,7 @@ export function listImagesHandler(deps: Deps): Handler {
     json(
       response,
       200,
-      selectImages(deps, filters).map((image) => imageSummary(image, count(image))),
+      selectImages(deps, filters, query.flag("all")).map((image) => imageSummary(image, count(image))),
     );
   };
 }
@@ -31,13 +31,14 @@ function containersOf(deps: Deps, image: Image): number {
   return deps.engine.list().filter(({ config }) => config.imageId === image.id).length;
 }
 
-function selectImages(deps: Deps, filters: Filters): Image[] {
+function selectImages(deps: Deps, filters: Filters, all: boolean): Image[] {
   const dangling = filters.has("dangling") ? booleanFilter(filters, "dangling", false) : undefined;
   const before = momentOf(deps, filters, "before");
   const since = momentOf(deps, filters, "since");
   const until = pruneUntil(filters, deps.clock.now());
   return deps.images
     .list()
+    .filter((image) => all || !isIntermediate(deps, image))
     .filter((image) => dangling === undefined || (image.tags.length === 0) === dangling)
     .filter(
       ({ createdAt }) =>
@@ -47,6 +48,11 @@ function selectImages(deps: Deps, filters: Filters): Image[] {
     .map((image) => (filters.has("reference") ? withMatchingNames(image, filters.get("reference") ?? []) : image))
     .filter((image) => image !== undefined)
     .toSorted((a, b) => b.createdAt - a.createdAt);
+}
+
+/** What a step of a build made, and no user named. */
+function isIntermediate({ builder }: Deps, { id, tags }: Image): boolean {
+  return tags.length === 0 && builder.isStep(id);
 }
 
 function momentOf(deps: Deps, filters: Filters, field: "before" | "since"): number | undefined {
@@ -80,7 +86,7 @@ export function pruneImagesHandler(deps: Deps): Handler {
     const { removed, reclaimedBytes } = await deps.images.prune({
       dangling: booleanFilter(filters, "dangling", true),
       ...(Number.isFinite(until) && { until }),
-      where: ({ config }) => matchesPruneLabels(filters, config.config?.Labels ?? {}),
+      where: (image) => !isIntermediate(deps, image) && matchesPruneLabels(filters, image.config.config?.Labels ?? {}),
     });
     json(response, 200, { ImagesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimedBytes });
   };

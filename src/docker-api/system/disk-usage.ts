@@ -1,4 +1,5 @@
 import { GantryError } from "#base/errors.ts";
+import { formatTime } from "#formats/docker-time.ts";
 import type { Deps } from "../deps.ts";
 import { summaryDocument } from "../containers/list-document.ts";
 import { containerSizes } from "../containers/sizes.ts";
@@ -20,20 +21,23 @@ export function diskUsageHandler(deps: Deps): Handler {
       ...(wants("image") && (await imageUsage(deps))),
       ...(wants("container") && { Containers: await containerUsage(deps) }),
       ...(wants("volume") && { Volumes: volumeUsage(deps) }),
-      ...(wants("build-cache") && { BuildCache: [] }),
+      ...(wants("build-cache") && { BuildCache: buildCache(deps) }),
     });
   };
 }
 
-async function imageUsage({ images, engine }: Deps): Promise<object> {
+async function imageUsage({ images, engine, builder }: Deps): Promise<object> {
   const usage = await images.usage();
   const containers = engine.list();
   return {
     LayersSize: usage.layersBytes,
-    Images: images.list().map((image) => {
-      const users = containers.filter(({ config }) => config.imageId === image.id).length;
-      return imageSummary(image, users, usage.images.get(image.id)?.sharedBytes ?? 0);
-    }),
+    Images: images
+      .list()
+      .filter(({ id, tags }) => tags.length > 0 || !builder.isStep(id))
+      .map((image) => {
+        const users = containers.filter(({ config }) => config.imageId === image.id).length;
+        return imageSummary(image, users, usage.images.get(image.id)?.sharedBytes ?? 0);
+      }),
   };
 }
 
@@ -53,4 +57,24 @@ function volumeUsage({ engine: { volumes } }: Deps): object[] {
     ...volumeDocument(volume),
     UsageData: { RefCount: volumes.users(volume.name).length, Size: -1 },
   }));
+}
+
+/** Images of steps that no user named, as BuildKit's records. */
+function buildCache({ builder, images, engine }: Deps): object[] {
+  const used = new Set(engine.list().map(({ config }) => config.imageId));
+  return builder
+    .steps()
+    .map((id) => images.find(id))
+    .filter((image) => image !== undefined && image.tags.length === 0)
+    .map((image) => ({
+      ID: image?.id ?? "",
+      Type: "regular",
+      Description: image?.config.history?.at(-1)?.created_by ?? "",
+      InUse: used.has(image?.id),
+      Shared: false,
+      Size: image?.layerBytes.at(-1) ?? 0,
+      CreatedAt: formatTime(image?.createdAt),
+      LastUsedAt: null,
+      UsageCount: 1,
+    }));
 }
