@@ -5,7 +5,7 @@ import { decodeStruct } from "./kube-decode.ts";
 import type { KubeObject } from "./kube-object.ts";
 import type { StructSchema } from "./kube-schema.ts";
 import { zeroValue } from "./kube-schema/decode.ts";
-import { formatTime } from "./kube-schema/time.ts";
+import { kubeTime } from "./kube-time.ts";
 import type { ManagedFieldsEntry } from "./kube-types.generated.ts";
 import { checkConfiguration } from "./structured-merge/check.ts";
 import { conflictError, type Conflict } from "./structured-merge/conflicts.ts";
@@ -106,7 +106,7 @@ function recordUpdate(managers: Managers, before: unknown, after: unknown, how: 
     operation: "Update",
     apiVersion: how.apiVersion,
     subresource: how.subresource ?? "",
-    time: formatTime(how.now),
+    time: kubeTime(how.now),
     set,
   };
   const key = managerKey(own);
@@ -170,7 +170,7 @@ export function applyConfiguration(
     operation: "Apply",
     apiVersion: how.apiVersion,
     subresource: how.subresource ?? "",
-    time: formatTime(how.now),
+    time: kubeTime(how.now),
     set: withoutResetFields(fieldsOf(wanted, shape), how),
   };
   const key = managerKey(self);

@@ -32,11 +32,6 @@ export function normalMicroTime(text: string): string {
   return `${date.toISOString().slice(0, 19)}.${micros}Z`;
 }
 
-/** RFC 3339 text of an epoch time in milliseconds, without fraction. */
-export function formatTime(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
-}
-
 function instant(text: string, layout: string, fraction: Element | undefined): Date {
   const match = RFC3339.exec(text);
   if (!match || (fraction && !/[.,]\d{6}(?:Z|[+-])/.test(text))) throw misfit(text, layout, fraction);
