@@ -6,6 +6,7 @@ import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { daemonSetController } from "./controllers/daemonset/controller.ts";
 import { deploymentController } from "./controllers/deployment/controller.ts";
 import { endpointsController } from "./controllers/endpoints/controller.ts";
 import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
@@ -14,9 +15,11 @@ import { namespaceController } from "./controllers/namespace/controller.ts";
 import { nodeLifecycleController } from "./controllers/node-lifecycle/controller.ts";
 import { podGcController } from "./controllers/pod-gc/controller.ts";
 import { replicaSetController } from "./controllers/replicaset/controller.ts";
+import { replicationController } from "./controllers/replication/controller.ts";
 import { rootCaController } from "./controllers/root-ca/controller.ts";
 import { serviceAccountController } from "./controllers/serviceaccount/controller.ts";
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
+import { statefulSetController } from "./controllers/statefulset/controller.ts";
 import { taintEvictionController } from "./controllers/taint-eviction/controller.ts";
 
 /** What some controllers need to know of their cluster. */
@@ -26,6 +29,7 @@ interface Settings {
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
 const CONTROLLERS = {
+  "daemonset-controller": daemonSetController,
   "deployment-controller": deploymentController,
   "endpoints-controller": endpointsController,
   "endpointslice-controller": endpointSliceController,
@@ -34,9 +38,11 @@ const CONTROLLERS = {
   "node-lifecycle-controller": nodeLifecycleController,
   "pod-garbage-collector-controller": podGcController,
   "replicaset-controller": (context) => replicaSetController(context),
+  "replicationcontroller-controller": replicationController,
   "root-ca-certificate-publisher-controller": (context, { rootCa }) =>
     rootCa === undefined ? undefined : rootCaController(context, rootCa),
   "serviceaccount-controller": serviceAccountController,
+  "statefulset-controller": statefulSetController,
   "taint-eviction-controller": taintEvictionController,
 } satisfies Record<string, (context: ControllerContext, settings: Settings) => Controller | undefined>;
 

@@ -35,6 +35,9 @@ export interface ReplicaSetKind {
   readonly name: string;
   readonly component: string;
   readonly resource: Typed<ReplicaSet>;
+  /** An object of the resource as a replica set, and back; the same when they are absent. */
+  readonly read?: (object: ReplicaSet) => ReplicaSet;
+  readonly write?: (object: ReplicaSet) => ReplicaSet;
 }
 
 const REPLICA_SET: ReplicaSetKind = {
@@ -63,7 +66,7 @@ export function replicaSetController(context: ControllerContext, kind: ReplicaSe
   const { client, random } = context;
   const control = podControl({ client, random, expected, events: context.events(kind.component) });
   const parts: Parts = { context, kind, replicaSets, pods, expected, podControl: control };
-  const selecting = orphanSelectors(replicaSets, (replicaSet) => selectorOf(replicaSet.spec?.selector));
+  const selecting = orphanSelectors(replicaSets, (object) => selectorOf(readAs(kind, object).spec?.selector));
   return controller(context, {
     name: kind.name,
     reconcile: (key) => reconcile(parts, key),
@@ -79,16 +82,21 @@ export function replicaSetController(context: ControllerContext, kind: ReplicaSe
   });
 }
 
+function readAs({ read }: ReplicaSetKind, object: ReplicaSet): ReplicaSet {
+  return read ? read(object) : object;
+}
+
 async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const { context, expected } = parts;
-  const replicaSet = parts.replicaSets.cache.get(key);
-  if (!replicaSet) {
+  const object = parts.replicaSets.cache.get(key);
+  if (!object) {
     expected.forget(key);
     parts.podControl.forget(key);
     return undefined;
   }
   // The cache does not show the last writes yet: the events that bring them bring this replica set back.
   if (!expected.satisfied(key)) return undefined;
+  const replicaSet = readAs(parts.kind, object);
   const observed = await observe(parts, replicaSet);
   const failure = await act(parts, key, replicaSet, planReplicas(observed));
   const status = replicaSetStatus(observed, failure?.condition);
@@ -177,6 +185,7 @@ async function create(parts: Parts, key: string, replicaSet: ReplicaSet, count: 
 
 async function writeStatus(parts: Parts, replicaSet: ReplicaSet, status: ReplicaSetStatus): Promise<void> {
   if (semanticEqual(replicaSet.status, status)) return;
-  const { client } = parts.context;
-  await client.update(parts.kind.resource, { ...replicaSet, status }, "status");
+  const { context, kind } = parts;
+  const written = { ...replicaSet, status };
+  await context.client.update(kind.resource, kind.write ? kind.write(written) : written, "status");
 }
