@@ -197,6 +197,7 @@ async function finishImage(run: BuildRun, state: StageState): Promise<string> {
           undefined,
         );
   const id = labelled.imageId ?? "";
+  await run.cache.markResult(id);
   run.report({ aux: { ID: id } });
   run.report({ stream: `Successfully built ${shortId(id)}\n` });
   for (const tag of tags) {

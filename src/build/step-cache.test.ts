@@ -22,6 +22,10 @@ test("steps are there after a restart; a line that was cut is not", async () => 
   assert.equal(again.find(cacheKey(["a"])), image("3"));
   assert.deepEqual([again.has(image("1")), again.has(image("2")), again.has(image("3"))], [false, true, true]);
   assert.equal(again.find(cacheKey(["c"])), undefined);
+  await again.markResult(image("3"));
+  const third = await openStepCache(path);
+  assert.deepEqual([third.has(image("2")), third.has(image("3"))], [true, false]);
+  assert.equal(third.find(cacheKey(["a"])), image("3"));
   await again.clear();
   assert.equal((await openStepCache(path)).find(cacheKey(["b"])), undefined);
 });

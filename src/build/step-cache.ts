@@ -6,8 +6,10 @@ import { dirname } from "node:path";
 export interface StepCache {
   find(key: string): string | undefined;
   put(key: string, imageId: string): Promise<void>;
-  /** Images that steps made: no user's until they are tagged. */
+  /** Images that steps made, and no build gave as its result. */
   has(imageId: string): boolean;
+  /** A build's result: its user's, not the cache's. */
+  markResult(imageId: string): Promise<void>;
   imageIds(): readonly string[];
   /** Forgets everything. */
   clear(): Promise<void>;
@@ -27,11 +29,11 @@ export function cacheKey(parts: readonly (string | undefined)[]): string {
 /** A cache in a file of lines `key imageId`, appended to; a line that a crash cut is passed over. */
 export async function openStepCache(path: string): Promise<StepCache> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const steps = parseLines(await readText(path));
+  const { steps, results } = parseLines(await readText(path));
   const users = new Map<string, number>();
   const count = (imageId: string, by: number): void => void users.set(imageId, (users.get(imageId) ?? 0) + by);
   for (const imageId of steps.values()) count(imageId, 1);
-  await rewrite(path, steps);
+  await rewrite(path, steps, results);
   const drop = (key: string): void => {
     const imageId = steps.get(key);
     if (imageId !== undefined) count(imageId, -1);
@@ -49,30 +51,48 @@ export async function openStepCache(path: string): Promise<StepCache> {
       }
       await appendFile(path, `${key} ${imageId}\n`);
     },
-    has: (imageId) => (users.get(imageId) ?? 0) > 0,
-    imageIds: () => [...new Set(steps.values())],
+    has: (imageId) => (users.get(imageId) ?? 0) > 0 && !results.has(imageId),
+    async markResult(imageId) {
+      if (results.has(imageId) || (users.get(imageId) ?? 0) === 0) return;
+      results.add(imageId);
+      await appendFile(path, `${RESULT} ${imageId}\n`);
+    },
+    imageIds: () => [...new Set(steps.values())].filter((imageId) => !results.has(imageId)),
     async clear() {
       steps.clear();
       users.clear();
-      await rewrite(path, steps);
+      results.clear();
+      await rewrite(path, steps, results);
     },
   };
 }
 
-function parseLines(text: string): Map<string, string> {
+const RESULT = "result";
+
+function parseLines(text: string): { steps: Map<string, string>; results: Set<string> } {
   const steps = new Map<string, string>();
+  const results = new Set<string>();
   for (const line of text.split("\n")) {
-    const [, key, imageId] = /^([0-9a-f]{64}) (sha256:[0-9a-f]{64})$/.exec(line) ?? [];
+    const [, key, imageId] = /^([0-9a-f]{64}|result) (sha256:[0-9a-f]{64})$/.exec(line) ?? [];
     if (key === undefined || imageId === undefined) continue;
-    steps.delete(key);
-    steps.set(key, imageId);
+    if (key === RESULT) results.add(imageId);
+    else {
+      steps.delete(key);
+      steps.set(key, imageId);
+    }
   }
-  return new Map([...steps].slice(-KEPT_STEPS));
+  const kept = new Map([...steps].slice(-KEPT_STEPS));
+  const images = new Set(kept.values());
+  return { steps: kept, results: new Set([...results].filter((imageId) => images.has(imageId))) };
 }
 
-async function rewrite(path: string, steps: ReadonlyMap<string, string>): Promise<void> {
+async function rewrite(path: string, steps: ReadonlyMap<string, string>, results: ReadonlySet<string>): Promise<void> {
   const temporary = `${path}.new`;
-  await writeFile(temporary, Array.from(steps, ([key, imageId]) => `${key} ${imageId}\n`).join(""), { mode: 0o600 });
+  const lines = [
+    ...Array.from(steps, ([key, imageId]) => `${key} ${imageId}\n`),
+    ...Array.from(results, (imageId) => `${RESULT} ${imageId}\n`),
+  ];
+  await writeFile(temporary, lines.join(""), { mode: 0o600 });
   await rename(temporary, path);
 }
 

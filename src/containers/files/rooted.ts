@@ -1,4 +1,5 @@
 import { lstatSync, readlinkSync, type BigIntStats } from "node:fs";
+import { posix } from "node:path";
 import { encodeName, systemName } from "#formats/tar-text.ts";
 import {
   close,
@@ -25,18 +26,33 @@ export function openDirectory(root: number, path: string): number | undefined {
   }
 }
 
-/** The same, made with those above it (0755) when missing. Throws the kernel's error when something else is in the way. */
-export function makeDirectory(root: number, path: string): number {
+/** As the kernel does (path_resolution(7)). */
+const MOST_LINKS = 40;
+
+/**
+ * The same, made with those above it (0755) when missing; a link that leads to nothing gets what it leads to. Throws the kernel's error when
+ * something else is in the way.
+ */
+export function makeDirectory(root: number, path: string, links = 0): number {
   const found = openDirectory(root, path);
   if (found !== undefined) return found;
   const [parent, name] = splitPath(path);
-  const above = makeDirectory(root, parent);
+  const above = makeDirectory(root, parent, links);
   try {
+    if (links < MOST_LINKS && lstatIn(above, name)?.isSymbolicLink()) {
+      return makeDirectory(root, linkedPath(parent, readlinkIn(above, name)), links + 1);
+    }
     mkdirat(above, systemName(name), 0o755);
   } finally {
     close(above);
   }
   return openat2(root, systemName(path), { flags: O_PATH | O_DIRECTORY, resolve: RESOLVE });
+}
+
+/** Where a link in a directory leads, below the root; `..` never climbs out of it. */
+function linkedPath(directory: string, target: string): string {
+  const path = target.startsWith("/") ? target : `/${directory}/${target}`;
+  return posix.normalize(path).replace(/^\/+|\/+$/g, "");
 }
 
 /** `a/b/c` → `a/b` and `c`. */
