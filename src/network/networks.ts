@@ -82,8 +82,11 @@ export interface Networks {
   find(reference: string): Network | undefined;
   /** Reserves the address and host ports and plugs the namespace in. All or nothing. Throws `conflict` for a port or address in use. */
   attach(request: AttachRequest): Promise<Endpoint>;
-  /** Undoes an attach; harmless when the namespace is already gone. */
-  detach(owner: string, networkId: string): Promise<void>;
+  /**
+   * Undoes an attach; harmless when the namespace is already gone. `live`: it goes on, so that the interface has to be gone (and its
+   * name free again) when this resolves.
+   */
+  detach(owner: string, networkId: string, options?: { readonly live: boolean }): Promise<void>;
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
   /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
   reconcile(liveOwners: ReadonlySet<string>): Promise<void>;

@@ -59,9 +59,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     list: () => Array.from(runtime.networks.values(), ({ network }) => network),
     find: (reference) => findNetwork(runtime, reference)?.network,
     attach: async (request) => attach(runtime, request),
-    async detach(owner, networkId) {
+    async detach(owner, networkId, options) {
       const { network } = requireNetwork(runtime, networkId);
       for (const endpoint of endpointsOf(runtime, { owner, networkId: network.id })) detach(runtime, endpoint);
+      if (options?.live) await runtime.reaper.flush();
     },
     endpoints: (filter) => endpointsOf(runtime, filter),
     reconcile: (liveOwners) => reconcile(runtime, liveOwners),

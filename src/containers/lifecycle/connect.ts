@@ -48,7 +48,7 @@ export function disconnectContainer(
       throw new GantryError("not-found", `container ${id} is not connected to network ${reference}`, { id });
     }
     const endpoint = entry.endpoints.find((each) => each.networkId === networkId);
-    if (endpoint) await unplug(context, entry, endpoint);
+    if (endpoint) await unplug(context, entry, endpoint, { live: true });
     saveNetworks(context, entry, left);
   });
 }

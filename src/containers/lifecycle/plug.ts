@@ -44,8 +44,13 @@ export async function unplugAll(context: Context, entry: Entry): Promise<void> {
   for (const endpoint of entry.endpoints) await unplug(context, entry, endpoint);
 }
 
-export async function unplug(context: Context, entry: Entry, endpoint: Endpoint): Promise<void> {
-  await context.networks.detach(entry.id, endpoint.networkId);
+export async function unplug(
+  context: Context,
+  entry: Entry,
+  endpoint: Endpoint,
+  options?: { readonly live: boolean },
+): Promise<void> {
+  await context.networks.detach(entry.id, endpoint.networkId, options);
   entry.endpoints = entry.endpoints.filter((each) => each !== endpoint);
   entry.view = undefined;
   const network = context.networks.find(endpoint.networkId);
