@@ -68,13 +68,13 @@ export function serveDns(
   const work = async (raw: Buffer, transport: Transport): Promise<Buffer | undefined> => {
     const query = decodeQuery(raw, transport);
     if (!query) return undefined;
-    if (inWork >= MAX_IN_WORK) return encodeAnswer(query, { rcode: RCODE.REFUSED });
+    if (inWork >= MAX_IN_WORK) return failure(query, RCODE.REFUSED);
     inWork++;
     try {
-      return (await answer(query)) ?? encodeAnswer(query, { rcode: RCODE.SERVFAIL });
+      return (await answer(query)) ?? failure(query, RCODE.SERVFAIL);
     } catch (error) {
       logger.warn({ name: query.name, type: query.type, error: errorText(error) }, "could not answer a name query");
-      return encodeAnswer(query, { rcode: RCODE.SERVFAIL });
+      return failure(query, RCODE.SERVFAIL);
     } finally {
       inWork--;
     }
@@ -143,16 +143,36 @@ function serveTcp(fd: number, work: (raw: Buffer) => Promise<Buffer | undefined>
   return server;
 }
 
+/** A query has one question, no answers, and at most EDNS and a signature besides; what else a header claims is not looked at. */
+function looksLikeQuery(raw: Buffer): boolean {
+  const HEADER_BYTES = 12;
+  const RESPONSE_AND_OPCODE = 0xf8;
+  if (raw.length < HEADER_BYTES || raw.readUInt8(2) & RESPONSE_AND_OPCODE) return false;
+  const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => raw.readUInt16BE(at));
+  return questions === 1 && answers === 0 && authorities === 0 && (additionals ?? 0) <= 2;
+}
+
 function decodeQuery(raw: Buffer, transport: Transport): DnsQuery | undefined {
+  if (!looksLikeQuery(raw)) return undefined;
   try {
     const packet = dns.decode(raw);
-    const [question, ...more] = packet.questions ?? [];
-    if (packet.type !== "query" || !question || more.length > 0) return undefined;
+    const [question] = packet.questions ?? [];
+    if (!question) return undefined;
     return { name: question.name, type: question.type, packet, raw, transport };
   } catch {
     // What does not parse cannot be answered either: it has no question to repeat.
     return undefined;
   }
+}
+
+/** The query itself, marked as answered: nothing is encoded, so that nothing can fail. */
+function failure({ raw }: DnsQuery, rcode: number): Buffer {
+  const RESPONSE = 0x80;
+  const RECURSION_AVAILABLE = 0x80;
+  const answer = Buffer.from(raw);
+  answer.writeUInt8(answer.readUInt8(2) | RESPONSE, 2);
+  answer.writeUInt8(RECURSION_AVAILABLE | rcode, 3);
+  return answer;
 }
 
 export interface AnswerParts {
