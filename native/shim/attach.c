@@ -136,6 +136,20 @@ static void attachment_ready(struct watch *watch, uint32_t events) {
   streams_update(attachment->process);
 }
 
+/* The caller has seen that there is room. */
+static void queue(struct attachment *attachment, enum stream_number stream, const uint8_t *data, size_t length) {
+  const uint8_t header[HEADER_BYTES] = {(uint8_t)stream,          0, 0, 0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                                        (uint8_t)(length >> 8), (uint8_t)length};
+  if (attachment->length == 0)
+    attachment->taken_at = loop_now();
+  if (!attachment->process->terminal) {
+    memcpy(attachment->data + attachment->length, header, HEADER_BYTES);
+    attachment->length += HEADER_BYTES;
+  }
+  memcpy(attachment->data + attachment->length, data, length);
+  attachment->length += length;
+}
+
 int attach_start(struct connection *connection, struct process *process, uint32_t streams) {
   struct attachment *attachment = malloc(sizeof *attachment);
   if (attachment == NULL)
@@ -149,6 +163,11 @@ int attach_start(struct connection *connection, struct process *process, uint32_
   attachments = attachment;
   process->attached_once = true;
   loop_add(&attachment->watch, connection_release(connection), EPOLLHUP, attachment_ready);
+  for (int index = 0; index < 2 && (streams & ATTACH_AFTER_LOG) != 0; index++) {
+    const struct output *output = &process->outputs[index];
+    if (wants(attachment, output->number) && output->line_length > 0)
+      queue(attachment, output->number, output->line, output->line_length);
+  }
   update(attachment);
   streams_update(process);
   return 0;
@@ -170,20 +189,11 @@ bool attach_any(const struct process *process) {
 }
 
 void attach_output(struct process *process, enum stream_number stream, const uint8_t *data, size_t length) {
-  const uint8_t header[HEADER_BYTES] = {(uint8_t)stream,          0, 0, 0, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
-                                        (uint8_t)(length >> 8), (uint8_t)length};
   for (struct attachment *each = attachments, *next; each != NULL; each = next) {
     next = each->next;
     if (each->process != process || !wants(each, stream))
       continue;
-    if (each->length == 0)
-      each->taken_at = loop_now();
-    if (!process->terminal) {
-      memcpy(each->data + each->length, header, HEADER_BYTES);
-      each->length += HEADER_BYTES;
-    }
-    memcpy(each->data + each->length, data, length);
-    each->length += length;
+    queue(each, stream, data, length);
     if (send_pending(each))
       update(each);
     else

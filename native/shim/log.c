@@ -61,6 +61,15 @@ int log_reopen(struct log *log) {
   return 0;
 }
 
+void log_position(const struct log *log, uint64_t position[2]) {
+  struct stat status;
+  position[0] = position[1] = 0;
+  if (fstat(log->fd, &status) < 0)
+    return;
+  position[0] = (uint64_t)status.st_ino;
+  position[1] = (uint64_t)status.st_size;
+}
+
 void log_close(struct log *log) {
   if (log == NULL)
     return;

@@ -34,9 +34,15 @@ static int set_propagation(int fd, uint32_t propagation) {
 }
 
 int attach_mount(int mount, int target) {
-  if (syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-    return fail("attach the mount");
-  return 0;
+  struct stat ours, place;
+  if (syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0)
+    return 0;
+  fail("attach the mount");
+  /* mount(2) says ENOTDIR when a file meets a directory; people are told so. */
+  if (failure.error == EINVAL && fstat(mount, &ours) == 0 && fstat(target, &place) == 0 &&
+      S_ISDIR(ours.st_mode) != S_ISDIR(place.st_mode))
+    failure.error = ENOTDIR;
+  return -1;
 }
 
 int file_system_type(int fd, long *type) {

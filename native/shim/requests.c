@@ -124,7 +124,10 @@ static int request_attach(struct connection *connection, uint32_t request, struc
     return -1;
   if (!read_u32(body, &streams))
     return fail_with(EINVAL, "the request cannot be read");
-  connection_reply(connection, request, NULL, 0);
+  uint64_t position[2];
+  if (process->log != NULL)
+    log_position(process->log, position);
+  connection_reply(connection, request, position, process->log == NULL ? 0 : sizeof position);
   return attach_start(connection, process, streams);
 }
 

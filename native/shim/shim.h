@@ -133,6 +133,8 @@ void streams_free(struct process *process);
 /* ---- attach.c: connections that carry a process's streams */
 
 struct attachment;
+/* Beside the streams' bits: begin with the unfinished lines, which are not in the log yet. */
+#define ATTACH_AFTER_LOG 8u
 int attach_start(struct connection *connection, struct process *process, uint32_t streams);
 /* Bytes that every connection attached to this output can take now. */
 size_t attach_space(const struct process *process, enum stream_number stream);
@@ -146,6 +148,8 @@ void attach_resume_input(struct process *process);
 
 struct log *log_open(const char *path, uint64_t most_bytes, uint32_t most_files);
 int log_reopen(struct log *log);
+/* The file that is written now and its length: what is read up to there, and then attached to, is everything. */
+void log_position(const struct log *log, uint64_t position[2]);
 void log_output(struct log *log, struct output *output, const uint8_t *data, size_t length);
 /* The output has ended: its unfinished line is written as it is. */
 void log_end(struct log *log, struct output *output);

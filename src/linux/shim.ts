@@ -34,6 +34,14 @@ export interface Shim {
    * with a terminal, raw bytes; what is written goes to stdin; ending the writable side closes stdin (once, when `stdinOnce`).
    */
   attach(id: string, streams: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<Duplex>;
+  /**
+   * The same, beginning where the log stands: what is read of the log up to `log`, and then from the stream, is everything once, unfinished
+   * lines included. `log` is undefined when the process has none.
+   */
+  attachAfterLog(
+    id: string,
+    streams: { stdin: boolean; stdout: boolean; stderr: boolean },
+  ): Promise<{ readonly stream: Duplex; readonly log: LogPosition | undefined }>;
   /** Closes and reopens the log file (after rotation by the daemon), by name. */
   reopenLog(id: string): Promise<void>;
   /** The exit of `id` has been recorded elsewhere: the shim may forget it, and ends itself after the last one. */
@@ -82,6 +90,12 @@ export interface ProcessIo {
   readonly log?: LogFile;
   /** For exec: output that no attacher takes is dropped when false, held (64 KiB per stream, then back-pressure) when true. */
   readonly waitForAttach?: boolean;
+}
+
+/** A place in a log that may be rotated meanwhile: which file, and how many bytes of it. */
+export interface LogPosition {
+  readonly inode: bigint;
+  readonly size: number;
 }
 
 export interface LogFile {

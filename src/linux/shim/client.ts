@@ -75,7 +75,8 @@ export function shimClient(directory: string, socket: Socket): Promise<Shim> {
         body.u32(columns);
       });
     },
-    attach: (id, streams) => attachStream(directory, id, streams),
+    attach: async (id, streams) => (await attachStream(directory, id, streams, false)).stream,
+    attachAfterLog: (id, streams) => attachStream(directory, id, streams, true),
     async reopenLog(id) {
       await request(FRAME.reopenLog, about(id));
     },
