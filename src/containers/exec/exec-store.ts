@@ -69,7 +69,7 @@ export function execStore(clock: Clock, onEnd: (exec: ExecEntry, code: number) =
     },
     started(exec, pid) {
       // Its end may have been told already.
-      if (exec.state.status === "created") changed(exec, { status: "running", pid });
+      if (exec.state.status !== "exited") changed(exec, { status: "running", pid });
     },
     failed: (exec, code) => end(exec, 0, code),
     ended(_entry, id, code) {

@@ -1,6 +1,6 @@
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
-import type { Shim } from "#linux/shim.ts";
+import type { LogPosition, Shim } from "#linux/shim.ts";
 import type { AttachOptions, LogOptions } from "../engine.ts";
 import { readLogs } from "../logs/read-logs.ts";
 import type { EngineContext } from "./context.ts";
@@ -16,14 +16,18 @@ const MOST_WAITING = 64;
  */
 export async function attachContainer(context: EngineContext, id: string, options: AttachOptions): Promise<Duplex> {
   const entry = context.registry.entry(id);
-  const logs = options.logs ? readLogs(logSource(context, entry, false), logOptions(entry, options)) : undefined;
-  if (!options.stream) return twoWay(logs, undefined, () => undefined);
+  const readBefore = (end?: LogPosition): Readable | undefined =>
+    options.logs
+      ? readLogs({ ...logSource(context, entry, false), ...(end && { end }) }, logOptions(entry, options))
+      : undefined;
+  if (!options.stream) return twoWay(readBefore(), undefined, () => undefined);
   if (!entry.run?.shim) {
     const { live, forget } = waitForStart(entry, options);
-    return twoWay(logs, live, forget);
+    return twoWay(readBefore(), live, forget);
   }
-  const live = await entry.run.shim.attach(INIT, options);
-  return logs ? twoWay(logs, Promise.resolve(live), () => undefined) : live;
+  if (!options.logs) return entry.run.shim.attach(INIT, options);
+  const { stream, log } = await entry.run.shim.attachAfterLog(INIT, options);
+  return twoWay(readBefore(log), Promise.resolve(stream), () => undefined);
 }
 
 /** Where the log of a container is read. `following`: to the end of the run that is on. */

@@ -27,7 +27,7 @@ export function subpathsOf({ record }: Entry): ReadonlyMap<string, string> {
 
 /** After the end of a run: volumes with options are unmounted when no one else uses them. */
 export async function deactivateVolumes({ volumes }: Pick<EngineContext, "volumes">, entry: Entry): Promise<void> {
-  for (const name of volumesOf(entry)) await volumes.deactivate(name);
+  for (const name of volumesOf(entry)) await volumes.deactivate(name, entry.id);
 }
 
 /** Volumes that a container has, by name. */

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { LogPosition } from "#linux/shim.ts";
 import { closeLogFiles, openLogFiles, tailPosition, type LogFile } from "./log-files.ts";
 import type { LogFormatter } from "./log-format.ts";
 
@@ -11,8 +12,13 @@ export interface LogCursor {
 
 export const PIECE_BYTES = 256 * 1024;
 
-/** Stands at the beginning, or before the last `tail` lines. */
-export async function openLogCursor(path: string, maxFiles: number, tail: number | undefined): Promise<LogCursor> {
+/** Stands at the beginning, or before the last `tail` lines. With `end` it never goes beyond that place. */
+export async function openLogCursor(
+  path: string,
+  maxFiles: number,
+  tail: number | undefined,
+  end?: LogPosition,
+): Promise<LogCursor> {
   let ahead = await openLogFiles(path, maxFiles);
   let current: LogFile | undefined;
   let offset = 0;
@@ -27,7 +33,9 @@ export async function openLogCursor(path: string, maxFiles: number, tail: number
 
   async function* drain(formatter: LogFormatter): AsyncGenerator<Buffer, void> {
     while (current) {
-      const { bytesRead } = await current.handle.read(piece, 0, PIECE_BYTES, offset);
+      const left = current.inode === end?.inode ? end.size - offset : PIECE_BYTES;
+      if (left <= 0) return;
+      const { bytesRead } = await current.handle.read(piece, 0, Math.min(left, PIECE_BYTES), offset);
       if (bytesRead === 0) return;
       offset += bytesRead;
       const out = formatter.push(piece.subarray(0, bytesRead));
@@ -38,7 +46,9 @@ export async function openLogCursor(path: string, maxFiles: number, tail: number
 
   async function* drainAll(formatter: LogFormatter): AsyncGenerator<Buffer, void> {
     yield* drain(formatter);
-    for (let next = ahead.shift(); next && !formatter.finished; next = ahead.shift()) {
+    while (!formatter.finished && (end === undefined || current?.inode !== end.inode)) {
+      const next = ahead.shift();
+      if (!next) return;
       await current?.handle.close();
       current = next;
       offset = 0;
@@ -49,7 +59,7 @@ export async function openLogCursor(path: string, maxFiles: number, tail: number
   return {
     async *read(formatter) {
       yield* drainAll(formatter);
-      if (formatter.finished) return;
+      if (formatter.finished || end) return;
       // At the end: someone may have cut the file (truncate -s 0), or it was rotated away and has successors.
       if (current && (await current.handle.stat()).size < offset) offset = 0;
       ahead = await openLogFiles(path, maxFiles, current?.inode);

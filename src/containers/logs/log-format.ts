@@ -26,9 +26,10 @@ const LONGEST_LINE_BYTES = 1024 * 1024;
 
 /** `{"log":"` */
 const HEAD = 8;
-/** `","stream":"stdout","time":"2026-01-01T00:00:00.000000000Z"}`: what follows the text in a line as the shim writes it. */
-const TAIL = 60;
-const TIME = 30;
+/** `","stream":"stdout","time":"`: what is between the text and the time in a line as the shim writes it. */
+const MIDDLE = 28;
+/** `2026-01-01T00:00:00.000000000Z`; zeros at the end of the fraction are left out. */
+const LONGEST_TIME = 30;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const NEWLINE = 0x0a;
@@ -111,18 +112,21 @@ interface Entry {
  * The line as the shim writes it. Unescaped, `","s` cannot be inside the text, so finding it where the text must end is proof.
  */
 function quickEntry(source: Buffer, start: number, end: number, needsTime: boolean): Entry | undefined {
-  const text = end - TAIL;
+  let time = end - 2;
+  const first = time - LONGEST_TIME;
+  while (time > first && source[time - 1] !== QUOTE) time--;
+  const text = time - MIDDLE;
   if (text < start + HEAD) return undefined;
   const matches =
     source[text] === QUOTE &&
     source[text + 1] === 0x2c &&
     source[text + 2] === QUOTE &&
     source[text + 3] === 0x73 &&
-    source[text + 28] === 0x32;
+    source[time] === 0x32;
   if (!matches || source[start + HEAD - 1] !== QUOTE) return undefined;
-  const time = needsTime ? source.toString("latin1", end - 2 - TIME, end - 2) : "";
+  const timeText = needsTime ? nineDigits(source.toString("latin1", time, end - 2)) : "";
   // s-t-d-o-u-t, s-t-d-e-r-r
-  return { source, start: start + HEAD, end: text, stderr: source[text + 15] === 0x65, time };
+  return { source, start: start + HEAD, end: text, stderr: source[text + 15] === 0x65, time: timeText };
 }
 
 /** Any other JSON document with the fields of Docker's json-file driver; undefined for damage. */
@@ -142,6 +146,7 @@ function parsedEntry(source: Buffer, start: number, end: number): Entry | undefi
 
 /** 2026-01-01T00:00:00.12Z becomes 2026-01-01T00:00:00.120000000Z, so that times compare as text. */
 function nineDigits(time: string): string {
+  if (time.length === LONGEST_TIME) return time;
   const fraction = /\.(\d+)/.exec(time)?.[1] ?? "";
   return `${time.slice(0, 19)}.${fraction.padEnd(9, "0").slice(0, 9)}Z`;
 }

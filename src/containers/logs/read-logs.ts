@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
+import type { LogPosition } from "#linux/shim.ts";
 import type { LogOptions } from "../engine.ts";
 import { openLogCursor, PIECE_BYTES } from "./log-cursor.ts";
 import { logFormatter } from "./log-format.ts";
@@ -10,6 +11,8 @@ export interface LogSource {
   readonly maxFiles: number;
   /** Settles when the run that writes the log has ended and everything is written; undefined: nothing runs. */
   readonly ended: Promise<unknown> | undefined;
+  /** Nothing beyond this place is read. */
+  readonly end?: LogPosition;
 }
 
 /**
@@ -47,7 +50,7 @@ async function* pieces(source: LogSource, options: LogOptions, signal: AbortSign
   const formatter = logFormatter({ ...options, details: options.details ?? false });
   const news = options.follow && source.ended ? logNews(source.path, source.ended, signal) : undefined;
   try {
-    const cursor = await openLogCursor(source.path, source.maxFiles, options.tail);
+    const cursor = await openLogCursor(source.path, source.maxFiles, options.tail, source.end);
     try {
       for (;;) {
         // Asked before the reading, so that nothing written meanwhile is missed.

@@ -19,17 +19,17 @@ const resolve = (spec: string, groups: string[] = []) => resolveUser(spec, group
 
 test("users and groups by name, id, both and neither", () => {
   assert.deepEqual(resolve(""), { uid: 0, gid: 0, additionalGids: [0, 10], home: "/root" });
-  assert.deepEqual(resolve("web"), { uid: 1000, gid: 1001, additionalGids: [10, 999], home: "/srv/web" });
-  assert.deepEqual(resolve("1000"), { uid: 1000, gid: 1001, additionalGids: [10, 999], home: "/srv/web" });
-  assert.deepEqual(resolve("web:wheel"), { uid: 1000, gid: 10, additionalGids: [], home: "/srv/web" });
-  assert.deepEqual(resolve("4242"), { uid: 4242, gid: 0, additionalGids: [], home: "/" });
-  assert.deepEqual(resolve("4242:77"), { uid: 4242, gid: 77, additionalGids: [], home: "/" });
-  assert.deepEqual(resolve(":web"), { uid: 0, gid: 1001, additionalGids: [], home: "/root" });
-  assert.deepEqual(resolve("short"), { uid: 7, gid: 8, additionalGids: [], home: "/" });
+  assert.deepEqual(resolve("web"), { uid: 1000, gid: 1001, additionalGids: [1001, 10, 999], home: "/srv/web" });
+  assert.deepEqual(resolve("1000"), { uid: 1000, gid: 1001, additionalGids: [1001, 10, 999], home: "/srv/web" });
+  assert.deepEqual(resolve("web:wheel"), { uid: 1000, gid: 10, additionalGids: [10], home: "/srv/web" });
+  assert.deepEqual(resolve("4242"), { uid: 4242, gid: 0, additionalGids: [0], home: "/" });
+  assert.deepEqual(resolve("4242:77"), { uid: 4242, gid: 77, additionalGids: [77], home: "/" });
+  assert.deepEqual(resolve(":web"), { uid: 0, gid: 1001, additionalGids: [1001], home: "/root" });
+  assert.deepEqual(resolve("short"), { uid: 7, gid: 8, additionalGids: [8], home: "/" });
 });
 
 test("additional groups, each once; a number is an id even when a group has it for a name", () => {
-  assert.deepEqual(resolve("web", ["docker", "wheel", "5000", "123"]).additionalGids, [10, 999, 5000, 123]);
+  assert.deepEqual(resolve("web", ["docker", "wheel", "5000", "123"]).additionalGids, [1001, 10, 999, 5000, 123]);
 });
 
 test("unknown names are refused in runc's words", () => {

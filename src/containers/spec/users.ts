@@ -31,10 +31,12 @@ export function resolveUser(spec: string, additionalGroups: readonly string[], f
   const chosen = groupPart === "" ? undefined : findGroup(groupPart, groups);
   const listed =
     groupPart === "" && entry ? groups.filter(({ members }) => members.includes(entry.name)).map(({ gid }) => gid) : [];
+  const gid = chosen ?? entry?.gid ?? 0;
   return {
     uid,
-    gid: chosen ?? entry?.gid ?? 0,
-    additionalGids: unique([...listed, ...additionalGroups.map((name) => findGroup(name, groups))]),
+    gid,
+    // The main group too: a set-gid program must not be able to drop it (CVE-2022-36109).
+    additionalGids: unique([gid, ...listed, ...additionalGroups.map((name) => findGroup(name, groups))]),
     home: entry?.home || "/",
   };
 }

@@ -17,8 +17,8 @@ export interface VolumeStore extends Volumes {
   ensure(name: string | undefined, madeFor: string): Promise<Volume>;
   /** Before a container with this volume starts: mounts what its options say, unless it is mounted. */
   activate(name: string): Promise<void>;
-  /** After a container with this volume has ended: unmounts when no running container is left that uses it. */
-  deactivate(name: string): Promise<void>;
+  /** As a container with this volume ends: unmounts when no other running container uses it. */
+  deactivate(name: string, containerId: string): Promise<void>;
   /** Anonymous volumes made for a container whose creation was cut short. */
   madeFor(containerId: string): readonly string[];
 }
@@ -116,10 +116,11 @@ export async function openVolumes(deps: VolumeStoreDeps): Promise<VolumeStore> {
         const { device, type, flags, data } = await resolveAddress(wanted);
         mount(device, target, { type, flags, data });
       }),
-    deactivate: (name) =>
+    deactivate: (name, containerId) =>
       serial.run(name, async () => {
         const options = records.get(name)?.options ?? {};
-        if (options["device"] && deps.users(name).running.length === 0) unmountVolume(root, name);
+        const isUsed = deps.users(name).running.some((id) => id !== containerId);
+        if (options["device"] && !isUsed) unmountVolume(root, name);
       }),
   };
 }
