@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeObject } from "./kube-decode.ts";
-import { parseJson } from "./kube-json.ts";
+import { checkDepth, parseJson } from "./kube-json.ts";
 
 const POD = { group: "", version: "v1", kind: "Pod" };
 const DEPLOYMENT = { group: "apps", version: "v1", kind: "Deployment" };
@@ -158,5 +158,8 @@ test("JSON is refused in Go's words", () => {
     ["'a'", "invalid character '\\'' looking for beginning of value"],
   ];
   for (const [text, message] of cases) assert.throws(() => parseJson(text), { code: "invalid", message }, text);
-  assert.throws(() => parseJson("[".repeat(20_000) + "]".repeat(20_000)), { message: "exceeded max depth" });
+  assert.throws(() => parseJson("[".repeat(1001) + "]".repeat(1001)), { message: "exceeded max depth" });
+  const nested = (depth: number): unknown => JSON.parse("[".repeat(depth) + "]".repeat(depth));
+  checkDepth(nested(1000));
+  assert.throws(() => checkDepth(nested(1002)), { message: "exceeded max depth" });
 });

@@ -7,8 +7,8 @@ export interface ParsedJson {
   readonly duplicates: readonly string[];
 }
 
-/** Deeper nesting is refused, as encoding/json does. */
-export const MAX_JSON_DEPTH = 10_000;
+/** Deeper nesting is refused in encoding/json's words (its own bound is 10,000), so that no walk over a tree runs out of stack. */
+export const MAX_JSON_DEPTH = 1000;
 const MAX_DUPLICATES = 100;
 
 /** Parses a JSON document. Throws `invalid` with encoding/json's words. The last of several equal keys wins. */
@@ -22,6 +22,15 @@ export function parseJson(text: string): ParsedJson {
     throw new GantryError("invalid", "unexpected end of JSON input");
   }
   return { value, duplicates: scanJson(text) };
+}
+
+/** Throws `invalid` for a tree that is nested deeper than parseJson would take it: for values of other parsers (YAML). */
+export function checkDepth(value: unknown): void {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_JSON_DEPTH) throw new GantryError("invalid", "exceeded max depth");
+    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
+  }
 }
 
 interface Frame {
@@ -40,7 +49,8 @@ function scanJson(text: string): string[] {
     throw new GantryError("invalid", `invalid character ${quoteChar(text.charAt(at))} ${context}`);
   };
   const skip = (): void => {
-    while (at < text.length && " \t\r\n".includes(text.charAt(at))) at++;
+    for (let code = text.charCodeAt(at); code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;)
+      code = text.charCodeAt(++at);
   };
   const readKey = (frame: Frame): void => {
     skip();
@@ -97,7 +107,12 @@ function scanJson(text: string): string[] {
   }
 }
 
+/** A string without escapes, which is most of them. */
+const PLAIN_STRING = /"[^"\\\u0000-\u001f]*"/y;
+
 function stringEnd(text: string, start: number, fail: (context: string) => never, move: (to: number) => void): number {
+  PLAIN_STRING.lastIndex = start;
+  if (PLAIN_STRING.test(text)) return PLAIN_STRING.lastIndex;
   for (let at = start + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x22) return at + 1;
