@@ -6,7 +6,7 @@ import { digester, type Digester } from "#formats/digest.ts";
 import { tarReader, type TarHandler } from "#formats/tar-reader.ts";
 import type { IngestedFile, JobContext, RequestOf, ResultOf } from "./jobs.ts";
 import { components } from "./tar-paths.ts";
-import { eachInflated } from "./unpack-job.ts";
+import { inflatedStream } from "./unpack-job.ts";
 
 /** Takes an archive of images apart: every file of it becomes a temporary file of its own, under a name of ours. */
 export async function ingestJob(request: RequestOf<"ingest">, context: JobContext): Promise<ResultOf<"ingest">> {
@@ -23,7 +23,7 @@ export async function ingestJob(request: RequestOf<"ingest">, context: JobContex
     }
   };
   try {
-    await eachInflated(source(), undefined, (chunk) => reader.write(chunk));
+    await inflatedStream(source(), (chunk) => reader.write(chunk));
     reader.close();
     return { files };
   } catch (error) {

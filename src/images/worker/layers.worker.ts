@@ -117,8 +117,8 @@ function inputQueue(open: boolean): InputQueue {
         if (broken) throw broken;
         const chunk = waiting.shift();
         if (chunk) {
-          yield chunk;
           send({ kind: "taken", bytes: chunk.length });
+          yield chunk;
         } else if (ended) return;
         else await new Promise<void>((resolve) => (wake = resolve));
       }

@@ -27,11 +27,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Jobs that wait for a thread; beyond it further ones are refused (`too-many-requests`). */
+/** Jobs that wait for a thread (a download has one, too, however slow it is); beyond it further ones are refused (`too-many-requests`). */
 const MAX_WAITING = 1024;
 const IDLE_MS = 5000;
 
-export function workerPool(size = Math.min(4, Math.max(2, availableParallelism()))): WorkerPool {
+export function workerPool(size = Math.min(8, Math.max(4, availableParallelism()))): WorkerPool {
   const idle = new Map<Worker, NodeJS.Timeout>();
   const waiting: ((worker: Worker) => void)[] = [];
   const running = new Set<() => void>();
@@ -178,21 +178,28 @@ interface InputFeeder {
   failure(): unknown;
 }
 
+/** Small chunks travel together: a message costs more than its bytes. What waits longer than FLUSH_MS goes as it is. */
+const BATCH_BYTES = 256 * 1024;
+const FLUSH_MS = 2;
+
 function inputFeeder(send: (message: ToWorker, transfer?: ArrayBuffer[]) => void): InputFeeder {
   let underway = 0;
   let stopped = false;
   let broken: unknown;
   let wake: (() => void) | undefined;
+  const batch = batcher((data) => {
+    underway += data.byteLength;
+    send({ kind: "chunk", data }, [data.buffer]);
+  });
   return {
     async run(input) {
       try {
         for await (const chunk of input) {
           if (stopped) return;
-          const data = new Uint8Array(chunk);
-          underway += data.byteLength;
-          send({ kind: "chunk", data }, [data.buffer]);
+          batch.add(chunk);
           while (underway >= WINDOW_BYTES && !stopped) await new Promise<void>((resolve) => (wake = resolve));
         }
+        batch.flush();
         if (!stopped) send({ kind: "end" });
       } catch (error) {
         broken = error;
@@ -205,9 +212,50 @@ function inputFeeder(send: (message: ToWorker, transfer?: ArrayBuffer[]) => void
     },
     stop() {
       stopped = true;
+      batch.drop();
       wake?.();
     },
     failure: () => broken,
+  };
+}
+
+interface Batcher {
+  add(chunk: Uint8Array): void;
+  flush(): void;
+  drop(): void;
+}
+
+/** Copies chunks into larger ones, which `send` may give away. */
+function batcher(send: (data: Uint8Array<ArrayBuffer>) => void): Batcher {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const drop = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    waiting = [];
+    bytes = 0;
+  };
+  const flush = (): void => {
+    if (bytes === 0) return;
+    const data = new Uint8Array(bytes);
+    let at = 0;
+    for (const chunk of waiting) {
+      data.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    drop();
+    send(data);
+  };
+  return {
+    add(chunk) {
+      waiting.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes >= BATCH_BYTES) flush();
+      else timer ??= setTimeout(flush, FLUSH_MS);
+    },
+    flush,
+    drop,
   };
 }
 
