@@ -71,6 +71,13 @@ test("what the kernel cannot do is dropped with Docker's warning", () => {
   ]);
 });
 
+test("graphics cards are refused in Docker's words", () => {
+  assert.throws(() => check({ DeviceRequests: [{ Count: -1, Capabilities: [["gpu"]] }] }), {
+    code: "invalid",
+    message: 'could not select device driver "" with capabilities: [[gpu]]',
+  });
+});
+
 test("limits as OCI resources", () => {
   const devices = (): { major: number; minor: number } => ({ major: 8, minor: 0 });
   assert.deepEqual(ociResources({}, devices), {});

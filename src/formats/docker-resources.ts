@@ -63,7 +63,7 @@ export function checkResources<T extends DockerResources>(
 function refuseUnsupported(resources: DockerResources): void {
   if (resources.DeviceRequests?.length) {
     const request = resources.DeviceRequests[0];
-    const capabilities = JSON.stringify(request?.Capabilities ?? []);
+    const capabilities = `[${(request?.Capabilities ?? []).map((each) => `[${each.join(" ")}]`).join(" ")}]`;
     throw new GantryError(
       "invalid",
       `could not select device driver ${JSON.stringify(request?.Driver ?? "")} with capabilities: ${capabilities}`,
