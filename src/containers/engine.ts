@@ -91,6 +91,8 @@ export interface ContainerConfig {
   /** Written into the container's own /etc/resolv.conf and /etc/hosts; undefined: as Docker does it. */
   readonly dns?: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
   readonly extraHosts?: readonly string[];
+  /** Other containers (ids) under names in this one's hosts file, at their addresses on a network that both are on: `docker run --link`. */
+  readonly links?: readonly { readonly id: string; readonly alias: string }[];
   /** "host": the files are bind-mounted from these paths instead (pods). */
   readonly hostFiles?: { readonly resolvConf?: string; readonly hosts?: string; readonly hostname?: string };
   readonly resources: OciResources;

@@ -251,6 +251,25 @@ describe("what containers may be asked", () => {
     );
   });
 
+  test("links name another container, also after it came back with another address", async () => {
+    await ok("run", "-d", "--name", "linked", "busybox", "sleep", "100");
+    await ok("run", "-d", "--name", "linker", "--link", "linked:db", "busybox", "sleep", "100");
+    assert.match(await ok("exec", "linker", "ping", "-c", "1", "-W", "2", "db"), /1 packets received/);
+    await ok("stop", "-t", "0", "linked");
+    await ok("run", "-d", "--name", "between", "busybox", "sleep", "100");
+    await ok("start", "linked");
+    const address = await ok("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "linked");
+    assert.match(await ok("exec", "linker", "cat", "/etc/hosts"), new RegExp(`^${address}\\s+db .*linked$`, "m"));
+    await ok("kill", "linked");
+    await ok("stop", "-t", "0", "linker");
+    assert.match(
+      (await docker("start", "linker")).stderr,
+      /Cannot link to a non running container: \/linked AS \/linker\/db/,
+    );
+    assert.match((await docker("run", "--link", "nobody:x", "busybox")).stderr, /could not get container for nobody/);
+    await ok("rm", "-f", "linked", "linker", "between");
+  });
+
   test("a health check is told by ps and inspect", async () => {
     await ok(
       "run",

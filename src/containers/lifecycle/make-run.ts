@@ -9,7 +9,8 @@ import type { EngineContext } from "./context.ts";
 import { INIT, type Entry, type Run } from "./entry.ts";
 import { startFacts } from "./facts.ts";
 import { joinedNamespaces } from "./joins.ts";
-import { prepareNameFiles, updateNameFiles } from "./name-files.ts";
+import { checkLinks } from "./links.ts";
+import { prepareNameFiles, updateLinkedNameFiles } from "./name-files.ts";
 import { plugAll, unplugAll } from "./plug.ts";
 import { deactivateVolumes, prepareMounts, subpathsOf } from "./prepare-mounts.ts";
 import { mountSharedMemory, unmountSharedMemory } from "./shared-memory.ts";
@@ -57,6 +58,7 @@ async function prepare(
   undo: Undo,
 ): Promise<{ cgroup: Cgroup; plan: LaunchPlan }> {
   const { config } = entry.record;
+  checkLinks(context, entry);
   const joined = joinedNamespaces(context, entry);
   undo.add(() => deactivateVolumes(context, entry));
   const mounts = await prepareMounts(context, entry);
@@ -120,7 +122,7 @@ function plugWhenTold(context: EngineContext, entry: Entry, shim: Shim, undo: Un
   const stop = shim.events.on((event) => {
     if (event.kind !== "notify" || event.id !== INIT) return;
     stop();
-    working = plugAll(context, entry, event.pid).then(() => updateNameFiles(context, entry));
+    working = plugAll(context, entry, event.pid).then(() => updateLinkedNameFiles(context, entry));
     working.then(told.resolve, told.reject);
   });
   return {

@@ -5,6 +5,7 @@ import type { ContainerConfig } from "../engine.ts";
 import { extraEntry, hostsText, ownNames, resolvConfText, type HostsEntry } from "../spec/name-files.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
+import { linkEntries, linkersOf } from "./links.ts";
 
 export interface NameFiles {
   readonly hosts?: string;
@@ -47,6 +48,12 @@ export function updateNameFiles(context: Context, entry: Entry): void {
   if (config.imageId !== undefined && !shared) writeOwnFiles(context, entry);
 }
 
+/** After a start: its own files, and those of containers that link to it. */
+export function updateLinkedNameFiles(context: Context, entry: Entry): void {
+  updateNameFiles(context, entry);
+  for (const linker of linkersOf(context, entry)) updateNameFiles(context, linker);
+}
+
 function writeOwnFiles(context: Context, entry: Entry): void {
   const { places, networks } = context;
   const { id, record, endpoints } = entry;
@@ -55,6 +62,7 @@ function writeOwnFiles(context: Context, entry: Entry): void {
   const names = ownNames(config.hostname, config.domainname);
   const entries = [
     ...(config.extraHosts ?? []).map((text) => extraEntry(text)),
+    ...linkEntries(context, entry),
     ...endpoints.flatMap((endpoint) => addressEntries(endpoint, names)),
   ];
   writeFileSync(places.nameFile(id, "hosts"), hostsText(onHost ? readHostFile("/etc/hosts") : undefined, entries));

@@ -9,6 +9,7 @@ import { parseExtraHosts, validateSysctls } from "#formats/docker-validate.ts";
 import type { Image } from "#images/image-store.ts";
 import { deviceNumbers } from "./device-numbers.ts";
 import { configDocument, DEFAULT_SHM_BYTES, hostConfigDocument } from "./host-config-document.ts";
+import { linksOf } from "./links.ts";
 import { logOf } from "./logging.ts";
 import { namespacesOf, type FindContainer } from "./namespaces.ts";
 import { attachmentsOf } from "./networks.ts";
@@ -45,6 +46,7 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
     namespaces: namespacesOf(host, find),
     networks: attachmentsOf(config, host, networking),
     ...namesOf(host, inputs.hostGateway),
+    ...linksOf(host, networking, find),
     resources: resourcesOf(host),
     cgroupParent: host.CgroupParent || "/docker",
     oomScoreAdj: host.OomScoreAdj ?? 0,

@@ -47,7 +47,6 @@ export function attachmentOf(network: string, settings: DockerEndpointSettings):
   }
   if (mac && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(mac)) throw invalid(`invalid MAC address: ${mac}`);
   if (ipam.LinkLocalIPs?.length) throw unsupported("IPAMConfig.LinkLocalIPs");
-  if (settings.Links?.length) throw unsupported("Links");
   if (settings.DriverOpts && Object.keys(settings.DriverOpts).length > 0) throw unsupported("DriverOpts");
   if (settings.GwPriority) throw unsupported("GwPriority");
   return {

@@ -15,7 +15,6 @@ export function refuseUnsupported(config: DockerConfig, host: DockerHostConfig):
       { field: "StorageOpt" },
     );
   }
-  if (host.Links?.length) throw unsupported("Links");
   if (host.Cgroup) throw unsupported("Cgroup");
   if (config.OnBuild?.length) throw unsupported("OnBuild");
 }
