@@ -1,6 +1,6 @@
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { errorText, isGantryError } from "#base/errors.ts";
-import { parseJson } from "#formats/kube-json.ts";
+import { checkDepth, parseJson } from "#formats/kube-json.ts";
 import { readProto } from "#formats/kube-proto.ts";
 import type { GroupVersionKind } from "#formats/kube-schema.ts";
 import type { Body } from "../registry/input.ts";
@@ -14,17 +14,21 @@ const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const BODY_TYPES = ["application/json", "application/yaml", PROTOBUF];
 
 /** Reads the whole body. Throws 413 beyond 3 MiB, without reading on. */
-export async function readBody(request: Request): Promise<Buffer> {
-  const announced = Number(header(request, "content-length") ?? 0);
-  if (announced > MAX_BODY_BYTES) throw bodyTooLarge();
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    total += chunk.byteLength;
-    if (total > MAX_BODY_BYTES) throw bodyTooLarge();
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+export function readBody(request: Request): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (Number(header(request, "content-length") ?? 0) > MAX_BODY_BYTES) return reject(bodyTooLarge());
+    const chunks: Buffer[] = [];
+    let total = 0;
+    request.on("data", (chunk: Buffer) => {
+      total += chunk.byteLength;
+      if (total <= MAX_BODY_BYTES) return void chunks.push(chunk);
+      request.pause();
+      reject(bodyTooLarge());
+    });
+    request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    request.on("error", reject);
+    request.on("close", () => reject(badRequest("the client left before its request was complete")));
+  });
 }
 
 function bodyTooLarge(): Error {
@@ -92,7 +96,9 @@ function tryJson(text: string): Body | undefined {
 function yaml(text: string): Body {
   try {
     // Aliases are counted, so that a few bytes cannot stand for a billion; merge keys and dates are no JSON.
-    return { value: parseYaml(text, { schema: "core", maxAliasCount: MAX_YAML_ALIASES, version: "1.2" }) as unknown };
+    const value: unknown = parseYaml(text, { schema: "core", maxAliasCount: MAX_YAML_ALIASES, version: "1.2" });
+    checkDepth(value);
+    return { value };
   } catch (error) {
     const message = error instanceof YAMLParseError ? (error.message.split("\n", 1)[0] ?? "") : errorText(error);
     throw badRequest(`error converting YAML to JSON: yaml: ${message}`);

@@ -32,9 +32,9 @@ export function writeHead(
   (response as ServerResponse).writeHead(status, headers);
 }
 
-/** Writes a part; false when the client does not keep up. */
-export function write(response: Response, bytes: Uint8Array): boolean {
-  return (response as ServerResponse).write(bytes);
+/** Writes a part; `done` when its bytes are no longer needed. */
+export function write(response: Response, bytes: Uint8Array, done?: () => void): void {
+  (response as ServerResponse).write(bytes, done);
 }
 
 /** Bytes written and not yet taken by the client. */

@@ -72,35 +72,45 @@ export async function replyBytes(
   response.end();
 }
 
-/** Joins small parts, so that a list of thousands of objects is some writes and not thousands; waits for slow readers. */
+/**
+ * Joins small parts, so that a list of thousands of objects is some writes and not thousands. Two buffers take turns:
+ * one is filled while the other is on its way, so that a slow reader holds no more than that.
+ */
 async function writeParts(response: Response, parts: readonly Uint8Array[]): Promise<void> {
-  let pending: Uint8Array[] = [];
-  let bytes = 0;
-  const flush = async (): Promise<void> => {
-    const chunk = pending.length === 1 && pending[0] ? pending[0] : Buffer.concat(pending);
-    pending = [];
-    bytes = 0;
-    if (!write(response, chunk)) await drained(response);
+  const [only] = parts;
+  if (parts.length === 1 && only) return void write(response, only);
+  const buffers = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
+  const sent: Promise<void>[] = [];
+  let turn = 0;
+  let filled = 0;
+  const flush = async (bytes: Uint8Array): Promise<void> => {
+    sent[turn] = written(response, bytes);
+    turn = 1 - turn;
+    filled = 0;
+    await sent[turn];
   };
   for (const part of parts) {
-    pending.push(part);
-    bytes += part.byteLength;
-    if (bytes >= CHUNK_BYTES) await flush();
+    if (filled > 0 && filled + part.byteLength > CHUNK_BYTES) await flush((buffers[turn] ?? EMPTY).subarray(0, filled));
+    if (part.byteLength > CHUNK_BYTES) await flush(part);
+    else {
+      buffers[turn]?.set(part, filled);
+      filled += part.byteLength;
+    }
   }
-  if (bytes > 0) await flush();
+  if (filled > 0) await flush((buffers[turn] ?? EMPTY).subarray(0, filled));
 }
 
-/** Resolves when the client has taken what was written, or is gone. */
-export function drained(response: Response): Promise<void> {
+const EMPTY = Buffer.alloc(0);
+
+/** Resolves when the bytes are no longer needed, or the client is gone. */
+function written(response: Response, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve();
-    const done = (): void => {
-      response.off("drain", done);
-      response.off("close", done);
+    response.once("close", resolve);
+    write(response, bytes, () => {
+      response.off("close", resolve);
       resolve();
-    };
-    response.on("drain", done);
-    response.on("close", done);
+    });
   });
 }
 

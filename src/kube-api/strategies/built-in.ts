@@ -1,4 +1,5 @@
 import type { ResourceDefinition } from "../resources/definition.ts";
+import { jobStrategy } from "./jobs.ts";
 import { namespaceStrategy } from "./namespaces.ts";
 import { podStrategy } from "./pods.ts";
 import { withoutStatus } from "./status.ts";
@@ -13,6 +14,7 @@ const OWN: Readonly<Record<string, Strategy>> = {
   persistentvolumeclaims: startsWithStatus({ phase: "Pending" }),
   endpoints: { createOnUpdate: true },
   limitranges: { createOnUpdate: true },
+  "jobs.batch": jobStrategy,
   "leases.coordination.k8s.io": { createOnUpdate: true },
   "runtimeclasses.node.k8s.io": needsRevision,
   "customresourcedefinitions.apiextensions.k8s.io": { ...withoutStatus, needsResourceVersion: true },

@@ -68,7 +68,7 @@ export function fanOut(onError: (error: unknown) => void): FanOut {
       };
     },
     publish(events) {
-      queued = queued.length === 0 ? Array.from(events) : queued.concat(events);
+      queued.push(...events);
       if (scheduled) return;
       scheduled = true;
       setImmediate(flush);

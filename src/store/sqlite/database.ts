@@ -10,7 +10,7 @@ import { unpackRows, type Row } from "./rows.ts";
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS current (
     key TEXT PRIMARY KEY, value BLOB NOT NULL, create_revision INTEGER NOT NULL, mod_revision INTEGER NOT NULL,
-    ttl_ms REAL, written_at_ms REAL) WITHOUT ROWID;
+    ttl_ms REAL, written_at_ms REAL);
   CREATE TABLE IF NOT EXISTS history (
     revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB, create_revision INTEGER, mod_revision INTEGER);
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,7 +31,7 @@ export function openDatabase(path: string, maxBytes: number | undefined): Databa
   closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-  db.exec(`PRAGMA journal_size_limit = ${16 * 2 ** 20}; PRAGMA temp_store = MEMORY;`);
+  db.exec(`PRAGMA journal_size_limit = ${16 * 2 ** 20}; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;`);
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
   if (version > SCHEMA_VERSION)
     throw new Error(`${path} was written by a newer version (schema ${version}, known ${SCHEMA_VERSION})`);
@@ -68,7 +68,9 @@ type Statements = ReturnType<typeof prepare>;
 
 function prepare(db: DatabaseSync) {
   return {
-    put: db.prepare("INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?, ?)"),
+    put: db.prepare(`INSERT INTO current VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET
+      value = excluded.value, create_revision = excluded.create_revision, mod_revision = excluded.mod_revision,
+      ttl_ms = excluded.ttl_ms, written_at_ms = excluded.written_at_ms`),
     remove: db.prepare("DELETE FROM current WHERE key = ?"),
     remember: db.prepare(`INSERT INTO history SELECT ?1, ?2, c.value, c.create_revision, c.mod_revision
       FROM (SELECT 1) LEFT JOIN current c ON c.key = ?2`),
