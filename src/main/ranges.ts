@@ -1,4 +1,6 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { dirname, join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { UpOptions } from "#cli/ports.ts";
 
@@ -13,17 +15,31 @@ export interface Ranges {
 const CUSTOMARY: Ranges = { bip: "172.17.0.1/16", podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" };
 
 /**
- * The customary ranges for the machine's own Gantry; for another root, a /16 of 10/8 that follows from its tag and that no
- * link of this host uses. What the command line says wins.
+ * The ranges that this root has had from its first start on; at the first start the customary ones for the machine's own Gantry, and for another
+ * root a /16 of 10/8 that follows from its tag and that no link of this host uses. What the command line says wins.
  */
 export function chooseRanges(options: UpOptions): Ranges {
-  const chosen =
-    options.places.instance === "" ? CUSTOMARY : rangesOfInstance(options.places.instance, usedSecondBytes());
-  return {
+  const { instance, dataDir } = options.places;
+  const file = join(dataDir, "ranges.json");
+  const kept = readKept(file);
+  const chosen = kept ?? (instance === "" ? CUSTOMARY : rangesOfInstance(instance, usedSecondBytes()));
+  const ranges = {
     bip: options.bip ?? chosen.bip,
     podCidr: options.podCidr ?? chosen.podCidr,
     serviceCidr: options.serviceCidr ?? chosen.serviceCidr,
   };
+  if (JSON.stringify(ranges) !== JSON.stringify(kept)) keep(file, ranges);
+  return ranges;
+}
+
+function readKept(file: string): Ranges | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Ranges) : undefined;
+}
+
+function keep(file: string, ranges: Ranges): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o710 });
+  writeFileSync(`${file}.new`, `${JSON.stringify(ranges)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 /** Pure: the first free `10.n.0.0/16`, n from 100 to 239, starting where the tag says. */

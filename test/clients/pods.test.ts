@@ -26,7 +26,7 @@ function kubectl(...args: string[]): Promise<string> {
 function apply(...objects: object[]): Promise<string> {
   return ok(
     gantry.run("kubectl", ["apply", "-f", "-"], {
-      input: JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }),
+      input: objects.map((object) => JSON.stringify(object)).join("\n"),
     }),
   );
 }
@@ -333,7 +333,10 @@ describe("services and names", () => {
     assert.equal(names.size, 2, `both pods answer by name: ${[...names].join(", ")}`);
     const address = await kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
     assert.match(await kubectl("exec", "client", "--", "wget", "-qO-", `http://${address}`), /^web-/);
-    assert.match(await kubectl("exec", "client", "--", "nslookup", "web"), new RegExp(address.replaceAll(".", "\\.")));
+    assert.match(
+      await kubectl("exec", "client", "--", "nslookup", "web.default.svc.cluster.local"),
+      new RegExp(address.replaceAll(".", "\\.")),
+    );
     const nodePort = await kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}");
     assert.match(await ok(gantry.run("curl", ["-s", `http://127.0.0.1:${nodePort}`])), /^web-/);
     await kubectl("delete", "pod", "-l", "app=web", "--grace-period=0", "--force");
