@@ -32,8 +32,8 @@ export async function makeRun(
   try {
     prepared = await prepare(context, entry, undo);
   } catch (error) {
-    // The shim has to be there before it can be undone; its own failure matters no more.
-    await starting.catch(() => undefined);
+    // The shim has to be there before it can be let go of; its own failure matters no more.
+    (await starting.catch(() => undefined))?.disconnect();
     throw error;
   }
   const shim = await starting;
