@@ -6,11 +6,13 @@ import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { cronJobController } from "./controllers/cronjob/controller.ts";
 import { daemonSetController } from "./controllers/daemonset/controller.ts";
 import { deploymentController } from "./controllers/deployment/controller.ts";
 import { endpointsController } from "./controllers/endpoints/controller.ts";
 import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
 import { garbageCollector } from "./controllers/garbage-collector/controller.ts";
+import { jobController } from "./controllers/job/controller.ts";
 import { namespaceController } from "./controllers/namespace/controller.ts";
 import { nodeLifecycleController } from "./controllers/node-lifecycle/controller.ts";
 import { podGcController } from "./controllers/pod-gc/controller.ts";
@@ -21,6 +23,7 @@ import { serviceAccountController } from "./controllers/serviceaccount/controlle
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
 import { statefulSetController } from "./controllers/statefulset/controller.ts";
 import { taintEvictionController } from "./controllers/taint-eviction/controller.ts";
+import { ttlAfterFinishedController } from "./controllers/ttl/controller.ts";
 
 /** What some controllers need to know of their cluster. */
 interface Settings {
@@ -29,11 +32,13 @@ interface Settings {
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
 const CONTROLLERS = {
+  "cronjob-controller": cronJobController,
   "daemonset-controller": daemonSetController,
   "deployment-controller": deploymentController,
   "endpoints-controller": endpointsController,
   "endpointslice-controller": endpointSliceController,
   "garbage-collector-controller": garbageCollector,
+  "job-controller": jobController,
   "namespace-controller": namespaceController,
   "node-lifecycle-controller": nodeLifecycleController,
   "pod-garbage-collector-controller": podGcController,
@@ -44,6 +49,7 @@ const CONTROLLERS = {
   "serviceaccount-controller": serviceAccountController,
   "statefulset-controller": statefulSetController,
   "taint-eviction-controller": taintEvictionController,
+  "ttl-after-finished-controller": ttlAfterFinishedController,
 } satisfies Record<string, (context: ControllerContext, settings: Settings) => Controller | undefined>;
 
 export type ControllerName = keyof typeof CONTROLLERS;
