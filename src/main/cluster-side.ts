@@ -25,8 +25,8 @@ export interface ClusterSide {
   /** The context's name in the user's own kubeconfig, when it was merged there. */
   readonly context: string | undefined;
   readonly nodeName: string;
-  /** Stops the kubelet, the proxy and the name server; pods run on. */
-  closeNode(): void;
+  /** Stops the kubelet, the proxy and the name server; pods run on, and with `services` they keep finding each other. */
+  closeNode(keep: { readonly services: boolean }): void;
   close(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export async function startCluster({
     const context = await writeKubeconfigs(options, control, url);
     return clusterSide(control, started, { url, kubeconfig: places.kubeconfig, context, nodeName: node.name });
   } catch (error) {
-    side?.close();
+    side?.close({ services: true });
     await control.close();
     throw error;
   }
@@ -88,15 +88,15 @@ function clusterSide(
   facts: Omit<ClusterSide, "close" | "closeNode">,
 ): ClusterSide {
   let closed = false;
-  const closeNode = (): void => {
-    if (!closed) node.close();
+  const closeNode: ClusterSide["closeNode"] = (keep) => {
+    if (!closed) node.close(keep);
     closed = true;
   };
   return {
     ...facts,
     closeNode,
     async close() {
-      closeNode();
+      closeNode({ services: true });
       await control.close();
     },
   };

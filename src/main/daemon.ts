@@ -150,7 +150,7 @@ function stopper(
   const stop = async ({ containers: withContainers, timeoutSeconds }: StopOptions): Promise<void> => {
     withdrawDefaultSocket(dockerSocket);
     // The kubelet first: it must not start again what is being stopped.
-    cluster?.closeNode();
+    cluster?.closeNode({ services: !withContainers });
     if (withContainers) await containers.engine.stopAll(timeoutSeconds);
     await closeAll(started, logger);
     stopped();

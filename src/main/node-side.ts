@@ -35,7 +35,8 @@ export interface NodeSideOptions {
 /** This machine's node: kubelet, service proxy and name server. */
 export interface NodeSide {
   readonly kubelet: Kubelet;
-  close(): void;
+  /** With `services`, their rules stay on the host for pods that run on. */
+  close(keep: { readonly services: boolean }): void;
 }
 
 /** The most pods of one node: the kubelet's default. */
@@ -63,9 +64,9 @@ export async function startNode(
   ]);
   return {
     kubelet,
-    close() {
+    close(keep) {
       kubelet.close();
-      services.close();
+      services.close(keep);
     },
   };
 }
@@ -76,7 +77,7 @@ async function startServices(
   { clientFor, informers }: ControlPlane,
   podNetwork: string,
   options: NodeSideOptions,
-): Promise<{ close(): void }> {
+): Promise<Pick<NodeSide, "close">> {
   const { name, instance, clusterDomain, clusterDns, clusterCidrs, serviceCidr, bridgeName, dns: upstreams } = options;
   const parts = { informers, clock: systemClock, random: systemRandom };
   const dns = await startClusterDns({
@@ -98,7 +99,8 @@ async function startServices(
     logger: options.logger.child({ component: "proxy" }),
   });
   return {
-    close() {
+    close(keep) {
+      if (!keep.services) proxy.remove();
       proxy.close();
       dns.close();
     },

@@ -90,7 +90,7 @@ export interface Networks {
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
   /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
   reconcile(liveOwners: ReadonlySet<string>): Promise<void>;
-  /** Stops answering names and holding ports; containers keep their networks. */
+  /** Stops answering names and holding ports. Containers keep their networks; without any, nothing of ours stays on the host. */
   close(): Promise<void>;
   /** Removes everything of ours from the host; the definitions stay, and the next start makes them again. Before `close`. */
   dismantle(): Promise<void>;

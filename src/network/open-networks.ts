@@ -68,6 +68,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     reconcile: (liveOwners) => reconcile(runtime, liveOwners),
     async close() {
       unwatch();
+      if (runtime.endpoints.size === 0) await dismantle(runtime);
       runtime.names.close();
       runtime.ports.releaseAll();
       await runtime.reaper.flush();
@@ -126,7 +127,8 @@ async function dismantle(runtime: Runtime): Promise<void> {
   await runtime.reaper.flush();
   for (const { bridge } of runtime.networks.values()) if (bridge) runtime.rtnetlink.deleteLink(bridge.name);
   runtime.rules.remove();
-  disableForwarding(runtime.nft, (name) => name === tableName(runtime.instance));
+  const own = tableName(runtime.instance);
+  disableForwarding(runtime.nft, (name) => name === own || name === `${own}-services`);
   runtime.switchedOn = {};
   saveNetworks(runtime);
 }
