@@ -1,6 +1,7 @@
 /* The process's side of a launch: it takes its steps one after the other, and ends with the last one or the first that fails. */
 #define _GNU_SOURCE
 #include "child.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,10 +97,10 @@ static void close_others(struct step_list *list, size_t index, int sync) {
   qsort(kept, count, sizeof *kept, compare);
   for (unsigned at = 0; at < count; at++) {
     if ((unsigned)kept[at] > next)
-      syscall(SYS_close_range, next, kept[at] - 1, 0);
+      syscall(CALL_CLOSE_RANGE, next, kept[at] - 1, 0);
     next = (unsigned)kept[at] + 1;
   }
-  syscall(SYS_close_range, next, ~0u, 0);
+  syscall(CALL_CLOSE_RANGE, next, ~0u, 0);
 }
 
 /* Standard streams first: they come from descriptors above 2, the shim's own being open. */

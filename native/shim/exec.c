@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 #include "steps.generated.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,7 +67,7 @@ int child_exec(struct child_context *context, const struct exec_step *step) {
     return -1;
   if (child_tell(context, MESSAGE_LAUNCHED, "", -1, false) < 0)
     return -1;
-  syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+  syscall(CALL_CLOSE_RANGE, 3, ~0u, ON_EXEC);
   execve(path, arguments, environment);
   return fail("exec %s", path);
 }
@@ -79,7 +80,7 @@ static void name_self(const char *title) {
 
 /* … and lets go of all that execution would close. */
 static int settle_down(void) {
-  syscall(SYS_close_range, 3, ~0u, 0);
+  syscall(CALL_CLOSE_RANGE, 3, ~0u, 0);
   return chdir("/");
 }
 

@@ -1,17 +1,16 @@
 /* The shim's side of a launch: the steps before the process is there, and those that it takes for the process. */
 #define _GNU_SOURCE
 #include "launch.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,18 +38,18 @@ int shim_pid_namespace_of(struct shim_context *context, const struct pid_namespa
   if (context->pid_namespace < 0)
     return fail("open %s", path);
   /* Still the same process: the namespace is its own, not that of a later one with its number. */
-  if (syscall(SYS_pidfd_send_signal, process->pidfd, 0, NULL, 0) < 0)
+  if (syscall(CALL_PIDFD_SEND_SIGNAL, process->pidfd, 0, NULL, 0) < 0)
     return fail("process %s has ended", step->process);
   return 0;
 }
 
 static pid_t clone_process(uint64_t namespaces, int *pidfd) {
-  struct clone_args args = {
-      .flags = namespaces | CLONE_PIDFD,
+  struct clone_arguments args = {
+      .flags = namespaces | WITH_PIDFD,
       .pidfd = (uint64_t)(uintptr_t)pidfd,
       .exit_signal = SIGCHLD,
   };
-  return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+  return (pid_t)syscall(CALL_CLONE3, &args, sizeof args);
 }
 
 /* Makes the process in another pid namespace: only children are born there, the shim stays where it is. */
@@ -142,8 +141,8 @@ int shim_oom_score(struct shim_context *context, const struct oom_score_step *st
 }
 
 int shim_rlimit(struct shim_context *context, const struct rlimit_step *step) {
-  struct rlimit64 limit = {.rlim_cur = step->soft, .rlim_max = step->hard};
-  if (prlimit64(context->process->pid, (enum __rlimit_resource)step->resource, &limit, NULL) < 0)
+  struct resource_limit limit = {.soft = step->soft, .hard = step->hard};
+  if (syscall(SYS_prlimit64, context->process->pid, step->resource, &limit, NULL) < 0)
     return fail("set resource limit %u", step->resource);
   return 0;
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 #include "shim.h"
 
 #define FIRST_CONNECTION 3
@@ -96,7 +97,7 @@ static int settle_descriptors(int connection) {
   if (moved < 0 || dup3(moved, FIRST_CONNECTION, O_CLOEXEC) < 0)
     if (moved != FIRST_CONNECTION)
       return fail("move the connection");
-  syscall(SYS_close_range, FIRST_CONNECTION + 1, ~0u, 0);
+  syscall(CALL_CLOSE_RANGE, FIRST_CONNECTION + 1, ~0u, 0);
   return 0;
 }
 

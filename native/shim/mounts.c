@@ -15,27 +15,26 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 #include "steps.generated.h"
 
-#define AT_RECURSIVE_TREE 0x8000 /* AT_RECURSIVE */
-
 static int set_attributes(int fd, unsigned flags, uint64_t set, uint64_t clear, uint64_t propagation) {
-  struct mount_attr attributes = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+  struct mount_attributes attributes = {.set = set, .clear = clear, .propagation = propagation};
   if (set == 0 && clear == 0 && propagation == 0)
     return 0;
-  if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes) < 0)
+  if (syscall(CALL_MOUNT_SETATTR, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes) < 0)
     return fail("change mount attributes");
   return 0;
 }
 
 /* MS_PRIVATE, …, with MS_REC for the whole tree. */
 static int set_propagation(int fd, uint32_t propagation) {
-  return set_attributes(fd, (propagation & MS_REC) != 0 ? AT_RECURSIVE_TREE : 0, 0, 0, propagation & ~(uint32_t)MS_REC);
+  return set_attributes(fd, (propagation & MS_REC) != 0 ? WHOLE_TREE : 0, 0, 0, propagation & ~(uint32_t)MS_REC);
 }
 
 int attach_mount(int mount, int target) {
   struct stat ours, place;
-  if (syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0)
+  if (syscall(CALL_MOVE_MOUNT, mount, "", target, "", FROM_DESCRIPTOR | TO_DESCRIPTOR) == 0)
     return 0;
   fail("attach the mount");
   /* mount(2) says ENOTDIR when a file meets a directory; people are told so. */
@@ -72,31 +71,31 @@ static int set_option(int context, const char *type, const char *option) {
   const char *value = strchr(option, '=');
   int result;
   if (value == NULL) {
-    result = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, option, NULL, 0);
+    result = (int)syscall(CALL_FSCONFIG, context, CONTEXT_FLAG, option, NULL, 0);
   } else {
     snprintf(name, sizeof name, "%.*s", (int)(value - option), option);
-    result = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, name, value + 1, 0);
+    result = (int)syscall(CALL_FSCONFIG, context, CONTEXT_STRING, name, value + 1, 0);
   }
   return result < 0 ? fail_mount(context, type, option) : 0;
 }
 
 /* Returns a mount that is not attached yet. */
 static int new_mount(const char *type, const char *source, struct strings options, const char *more, uint32_t attributes) {
-  int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+  int context = (int)syscall(CALL_FSOPEN, type, CONTEXT_CLOEXEC);
   if (context < 0)
     return fail("mount %s", type);
   int mount = -1;
-  bool refused = source[0] != 0 && syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", source, 0) < 0;
+  bool refused = source[0] != 0 && syscall(CALL_FSCONFIG, context, CONTEXT_STRING, "source", source, 0) < 0;
   if (refused)
     fail_mount(context, type, source);
   for (const char *option; !refused && (option = strings_next(&options)) != NULL;)
     refused = set_option(context, type, option) < 0;
   if (!refused && more[0] != 0)
     refused = set_option(context, type, more) < 0;
-  if (!refused && syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+  if (!refused && syscall(CALL_FSCONFIG, context, CONTEXT_CREATE, NULL, NULL, 0) < 0) {
     fail_mount(context, type, "create");
   } else if (!refused) {
-    mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+    mount = (int)syscall(CALL_FSMOUNT, context, CONTEXT_CLOEXEC, attributes);
     if (mount < 0)
       fail_mount(context, type, "mount");
   }
@@ -107,7 +106,7 @@ static int new_mount(const char *type, const char *source, struct strings option
 int own_proc(void) {
   static int proc = -1;
   if (proc < 0)
-    proc = new_mount("proc", "proc", (struct strings){0}, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    proc = new_mount("proc", "proc", (struct strings){0}, "", ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES | ATTRIBUTE_NO_EXEC);
   return proc;
 }
 
@@ -151,8 +150,8 @@ int child_mount(struct child_context *context, const struct mount_step *step) {
 
 /* A copy of the mount tree at an open path, not attached yet. */
 static int copy_tree(int fd, bool recursive) {
-  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE_TREE : 0);
-  return (int)syscall(SYS_open_tree, fd, "", flags);
+  unsigned flags = TREE_COPY | TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? WHOLE_TREE : 0);
+  return (int)syscall(CALL_OPEN_TREE, fd, "", flags);
 }
 
 static int open_source(const struct bind_step *step) {
@@ -186,7 +185,7 @@ static int bind_tree(int source, int target, const struct bind_step *step) {
     return fail("bind %s", step->source);
   int result = set_attributes(tree, 0, step->set, step->clear, 0);
   if (result == 0)
-    result = set_attributes(tree, AT_RECURSIVE_TREE, step->set_below, step->clear_below, 0);
+    result = set_attributes(tree, WHOLE_TREE, step->set_below, step->clear_below, 0);
   if (result == 0)
     result = set_propagation(tree, step->propagation);
   if (result == 0)
@@ -217,7 +216,7 @@ int child_remount(struct child_context *context, const struct remount_step *step
   int target = path_open(context->root, step->target, O_PATH);
   if (target < 0)
     return fail("open %s", step->target);
-  int result = set_attributes(target, step->recursive != 0 ? AT_RECURSIVE_TREE : 0, step->set, step->clear, 0);
+  int result = set_attributes(target, step->recursive != 0 ? WHOLE_TREE : 0, step->set, step->clear, 0);
   if (result == 0)
     result = set_propagation(target, step->propagation);
   close(target);
@@ -240,7 +239,7 @@ static int null_device(void) {
   close(null);
   if (tree < 0)
     return fail("bind /dev/null");
-  if (set_attributes(tree, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0) < 0) {
+  if (set_attributes(tree, 0, ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_EXEC, 0, 0) < 0) {
     close(tree);
     return -1;
   }
@@ -257,7 +256,7 @@ int child_mask(struct child_context *context, const struct mask_step *step) {
     fail("stat %s", step->path);
   else if (S_ISDIR(status.st_mode))
     cover = new_mount("tmpfs", "tmpfs", (struct strings){0}, "nr_inodes=2",
-                      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+                      ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES | ATTRIBUTE_NO_EXEC);
   else
     cover = null_device();
   int result = cover < 0 ? -1 : attach_mount(cover, target);
@@ -272,7 +271,7 @@ int child_read_only(struct child_context *context, const struct read_only_step *
   if (target < 0)
     return errno == ENOENT || errno == ENOTDIR ? 0 : fail("make %s read-only", step->path);
   int tree = copy_tree(target, true);
-  int result = tree < 0 ? fail("bind %s", step->path) : set_attributes(tree, 0, MOUNT_ATTR_RDONLY, 0, 0);
+  int result = tree < 0 ? fail("bind %s", step->path) : set_attributes(tree, 0, ATTRIBUTE_READ_ONLY, 0, 0);
   if (result == 0)
     result = attach_mount(tree, target);
   if (tree >= 0)

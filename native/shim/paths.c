@@ -1,12 +1,11 @@
 /*
- * Paths inside a container: every one is opened relative to the handle of its root with openat2(RESOLVE_IN_ROOT), so that no
+ * Paths inside a container: every one is opened relative to the handle of its root with openat2(IN_ROOT), so that no
  * link, and no race with one, leads out of it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,16 +13,17 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 
 #define MOST_LINKS 40
 #define MOST_RACES 128
 
 static int open_scoped(int root, const char *path, int flags, uint64_t resolve) {
-  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};
+  struct open_arguments how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve};
   int fd;
   /* EAGAIN: a rename somewhere raced with the walk, and the kernel cannot say that it stayed inside. */
   for (int race = 0; race < MOST_RACES; race++) {
-    fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    fd = (int)syscall(CALL_OPENAT2, root, path, &how, sizeof how);
     if (fd >= 0 || errno != EAGAIN)
       break;
   }
@@ -31,11 +31,11 @@ static int open_scoped(int root, const char *path, int flags, uint64_t resolve) 
 }
 
 int path_open(int root, const char *path, int flags) {
-  return open_scoped(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  return open_scoped(root, path, flags, IN_ROOT | NO_MAGIC_LINKS);
 }
 
 int path_open_plain(int root, const char *path, int flags) {
-  return open_scoped(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  return open_scoped(root, path, flags, IN_ROOT | NO_LINKS);
 }
 
 static int make(int root, const char *path, bool directory, unsigned mode, int links);

@@ -1,6 +1,7 @@
 /* What the daemon asks for. Each request returns 0 when it has answered or will, -1 with the failure recorded. */
 #define _GNU_SOURCE
 #include "requests.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static int request_signal(struct connection *connection, uint32_t request, struc
     return fail_with(EINVAL, "the request cannot be read");
   uint8_t alive = 0;
   if (process->state != PROCESS_EXITED) {
-    if (syscall(SYS_pidfd_send_signal, process->pidfd, (int)number, NULL, 0) == 0)
+    if (syscall(CALL_PIDFD_SEND_SIGNAL, process->pidfd, (int)number, NULL, 0) == 0)
       alive = 1;
     else if (errno != ESRCH)
       return fail("signal %u to process %s", number, process->id);

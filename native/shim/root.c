@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 #include "steps.generated.h"
 
 /* mount(2) takes one page of options. */
@@ -108,15 +109,15 @@ int child_root_overlay(struct child_context *context, const struct root_overlay_
 }
 
 int child_root_bind(struct child_context *context, const struct root_bind_step *step) {
-  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, step->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | 0x8000);
+  int tree = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, step->source, TREE_COPY | TREE_CLOEXEC | WHOLE_TREE);
   if (tree < 0)
     return fail("bind root %s", step->source);
   /* pivot_root wants a root that is not shared; its propagation is set afterwards. */
-  struct mount_attr unshared = {.propagation = MS_PRIVATE};
-  int result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &unshared, sizeof unshared) < 0 ? fail("isolate root") : 0;
+  struct mount_attributes unshared = {.propagation = MS_PRIVATE};
+  int result = syscall(CALL_MOUNT_SETATTR, tree, "", AT_EMPTY_PATH, &unshared, sizeof unshared) < 0 ? fail("isolate root") : 0;
   if (result == 0)
     result = isolate(step->target);
-  if (result == 0 && syscall(SYS_move_mount, tree, "", AT_FDCWD, step->target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+  if (result == 0 && syscall(CALL_MOVE_MOUNT, tree, "", AT_FDCWD, step->target, FROM_DESCRIPTOR) < 0)
     result = fail("mount root at %s", step->target);
   close(tree);
   return result < 0 ? -1 : take_root(context, step->target);

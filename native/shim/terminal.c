@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kernel.h"
 #include "steps.generated.h"
 
 /* Nothing but a devpts answers for /dev/pts/ptmx: an image cannot put a file or a link in its place. */
@@ -43,7 +44,7 @@ static int bind_console(int root, int peer) {
   int target = path_open_plain(root, "/dev/console", O_PATH);
   if (target < 0)
     return fail("open /dev/console");
-  int tree = (int)syscall(SYS_open_tree, peer, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  int tree = (int)syscall(CALL_OPEN_TREE, peer, "", TREE_COPY | TREE_CLOEXEC | AT_EMPTY_PATH);
   int result = tree < 0 ? fail("bind /dev/console") : attach_mount(tree, target);
   if (tree >= 0)
     close(tree);
