@@ -5,11 +5,11 @@ import type { Dockerfile, Instruction } from "#formats/dockerfile/instruction.ts
 import type { Image } from "#images/image-store.ts";
 import { metaScope, platformArgs, stageScope, unusedArgs } from "./plan/scope.ts";
 import { planStages, stageIndex, type PlannedStage } from "./plan/stages.ts";
-import { buildInstruction, onbuildInstructions, type WithSource } from "./stage-builder.ts";
+import { buildInstruction, onbuildInstructions } from "./stage-builder.ts";
 import type { StageState } from "./stage-state.ts";
 import { cacheKey } from "./step-cache.ts";
 import { commitState } from "./steps/commit.ts";
-import type { BuildRun } from "./types.ts";
+import type { BuildRun, WithSource } from "./types.ts";
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 

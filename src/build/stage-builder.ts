@@ -8,12 +8,9 @@ import { TAR_END } from "#formats/tar-writer.ts";
 import { cacheKey } from "./step-cache.ts";
 import { withHistory, type StageState } from "./stage-state.ts";
 import { cachedStep, commitState, withLayer } from "./steps/commit.ts";
-import { copyStep, resumed, type CopyInstruction, type CopySource } from "./steps/copy.ts";
+import { copyStep, resumed, type CopyInstruction } from "./steps/copy.ts";
 import { runStep } from "./steps/run.ts";
-import type { BuildRun } from "./types.ts";
-
-/** Calls `use` with the files that `COPY --from=name` means. */
-export type WithSource = (name: string, use: (source: CopySource) => Promise<StageState>) => Promise<StageState>;
+import type { BuildRun, WithSource } from "./types.ts";
 
 /** One instruction on a state: the next state. An error names the instruction's line and shows it. */
 export async function buildInstruction(
@@ -38,7 +35,7 @@ async function dispatch(
 ): Promise<StageState> {
   switch (instruction.kind) {
     case "run":
-      return runStep(run, state, instruction);
+      return runStep(run, state, instruction, withSource);
     case "copy":
     case "add":
       return copyFrom(run, state, instruction, withSource);

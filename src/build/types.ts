@@ -3,6 +3,8 @@ import type { Logger } from "#base/logger.ts";
 import type { Engine } from "#containers/engine.ts";
 import type { ImageStore, ProgressMessage, RegistryAuth } from "#images/image-store.ts";
 import type { OciResources } from "#formats/oci-spec.ts";
+import type { RootFiles } from "#containers/container-files.ts";
+import type { Ignore } from "#formats/dockerignore.ts";
 import type { BuildContext } from "./build-context.ts";
 import type { StepCache } from "./step-cache.ts";
 
@@ -44,3 +46,13 @@ export interface BuildRun {
   readonly created: string;
   readonly escape: string;
 }
+
+/** What `--from` names: files, what of them is left out, and whether they are the context (whose owners do not count). */
+export interface CopySource {
+  readonly files: RootFiles;
+  readonly ignored: Ignore;
+  readonly fromContext: boolean;
+}
+
+/** Calls `use` with the files that a `--from` means: a stage by name or number, or an image. */
+export type WithSource = <T>(name: string, use: (source: CopySource) => Promise<T>) => Promise<T>;

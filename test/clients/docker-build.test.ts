@@ -176,6 +176,19 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x`;
     assert.equal(await run(again, "cat", "/count"), "2");
   });
 
+  test("mounts of other stages, of images, and written to without a trace", async () => {
+    const file = `FROM busybox AS tools
+RUN mkdir /tools && echo tool > /tools/t
+FROM busybox
+RUN --mount=from=tools,source=/tools,target=/mnt cat /mnt/t > /got
+RUN --mount=type=bind,from=busybox,source=/etc/passwd,target=/p cmp /p /etc/passwd
+RUN --mount=target=/ctx,rw echo changed > /ctx/f && cat /ctx/f >> /got
+COPY f /f
+RUN --mount=type=cache,from=tools,source=/tools,target=/c,id=fromtools cat /c/t >> /got`;
+    const id = await build(file, { f: "as sent" });
+    assert.equal(await run(id, "cat", "/got", "/f"), "tool\nchanged\ntool\nas sent");
+  });
+
   test("ONBUILD triggers run in the image built on it", async () => {
     await build("FROM busybox\nONBUILD COPY mark /mark\nONBUILD RUN cat /mark > /seen", {}, "-t", "base:onbuild");
     const id = await build("FROM base:onbuild", { mark: "marked" });

@@ -10,20 +10,12 @@ import { tarPadding } from "#formats/tar-entry.ts";
 import { contentDigest } from "../content-digest.ts";
 import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";
-import type { BuildRun } from "../types.ts";
+import type { BuildRun, CopySource } from "../types.ts";
 import { addFile, isArchive, isRemote } from "./add.ts";
 import { cachedStep, commitState, withLayer } from "./commit.ts";
 import { planCopy, statFollowing, type CopyItem } from "./copy-plan.ts";
 
 export type CopyInstruction = Extract<Instruction, { kind: "copy" | "add" }>;
-
-/** Where a COPY reads from. */
-export interface CopySource {
-  readonly files: RootFiles;
-  readonly ignored: Ignore;
-  /** Files of the context belong to root; those of an image keep their owners. */
-  readonly fromContext: boolean;
-}
 
 interface Copy {
   readonly instruction: CopyInstruction;

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { posix, join } from "node:path";
 import { GantryError } from "#base/errors.ts";
+import { hexId } from "#base/ids.ts";
+import { directoryFiles, type RootFiles } from "#containers/container-files.ts";
 import type { MountConfig } from "#containers/engine.ts";
 import { contentDigest } from "../content-digest.ts";
-import type { BuildRun } from "../types.ts";
+import type { BuildRun, WithSource } from "../types.ts";
 
 /** A `RUN --mount`, taken apart. */
 export interface RunMount {
@@ -90,32 +92,25 @@ function octal(text: string | undefined): number | undefined {
 }
 
 /** The engine's mounts of a RUN; secrets and ssh agents that nobody gave are left out unless they are required. */
-export async function engineMounts(run: BuildRun, mounts: readonly RunMount[]): Promise<MountConfig[]> {
-  const found = await Promise.all(mounts.map((mount) => engineMount(run, mount)));
+export async function engineMounts(
+  run: BuildRun,
+  mounts: readonly RunMount[],
+  withSource: WithSource,
+): Promise<MountConfig[]> {
+  const found: (MountConfig | undefined)[] = [];
+  for (const mount of mounts) found.push(await engineMount(run, mount, withSource));
   return found.filter((each) => each !== undefined);
 }
 
-async function engineMount(run: BuildRun, mount: RunMount): Promise<MountConfig | undefined> {
-  const { type, target, from } = mount;
-  if (from !== undefined)
-    throw new GantryError("unsupported", `RUN --mount from=${from} is not supported`, { mount: "from" });
+async function engineMount(run: BuildRun, mount: RunMount, withSource: WithSource): Promise<MountConfig | undefined> {
+  const { type, target } = mount;
   switch (type) {
     case "bind":
-      if (!mount.readonly)
-        throw new GantryError("unsupported", "RUN --mount=type=bind,rw is not supported", { mount: "rw" });
-      return {
-        kind: "bind",
-        source: run.context.path,
-        ...(trimmed(mount.source) !== "" && { subpath: trimmed(mount.source) }),
-        target,
-        readonly: true,
-        create: false,
-        recursive: true,
-      };
+      return bindMount(run, mount, withSource);
     case "cache":
       return {
         kind: "bind",
-        source: await cacheDirectory(run, mount),
+        source: await cacheDirectory(run, mount, withSource),
         target,
         readonly: mount.readonly,
         create: false,
@@ -129,20 +124,56 @@ async function engineMount(run: BuildRun, mount: RunMount): Promise<MountConfig 
   }
 }
 
-/** A directory that outlives builds, one for each id. */
-async function cacheDirectory(run: BuildRun, { id, mode, uid, gid }: RunMount): Promise<string> {
-  const path = join(run.cacheMounts, createHash("sha256").update(id).digest("hex"));
+/** The context itself, read-only; a copy of what may be written to, or lies in another image: writes are not kept. */
+async function bindMount(run: BuildRun, mount: RunMount, withSource: WithSource): Promise<MountConfig> {
+  const { target, readonly } = mount;
+  const shared = { kind: "bind", target, readonly, create: false, recursive: true } as const;
+  const path = trimmed(mount.source);
+  if (readonly && mount.from === undefined)
+    return { ...shared, source: run.context.path, ...(path !== "" && { subpath: path }) };
+  const directory = join(run.context.scratch, `bind-${hexId(undefined, 8)}`);
+  await mkdir(directory, { mode: 0o755 });
+  await withFiles(run, mount, withSource, (files) => copyTree(files, mount.source, directory, "copy"));
+  return { ...shared, source: join(directory, "copy") };
+}
+
+/** A directory that outlives builds, one for each id; a new one begins with what `from` gives. */
+async function cacheDirectory(run: BuildRun, mount: RunMount, withSource: WithSource): Promise<string> {
+  const path = join(run.cacheMounts, createHash("sha256").update(mount.id).digest("hex"));
   if ((await mkdir(path, { recursive: true, mode: 0o755 })) !== undefined) {
-    await chmod(path, mode ?? 0o755);
-    await chown(path, uid, gid);
+    if (mount.from !== undefined)
+      await withFiles(run, mount, withSource, (files) => copyTree(files, mount.source, path, "."));
+    await chmod(path, mount.mode ?? 0o755);
+    await chown(path, mount.uid, mount.gid);
   }
   return path;
 }
 
-/** What a mount adds to a step's key: what lies in the context counts, what a cache holds does not. */
-export async function mountKey(run: BuildRun, text: string, mount: RunMount): Promise<string> {
-  if (mount.type !== "bind" || mount.from !== undefined) return text;
-  return `${text} ${await contentDigest(run.context.files.read(`/${trimmed(mount.source)}`, { as: "." }))}`;
+function withFiles<T>(
+  run: BuildRun,
+  { from }: RunMount,
+  withSource: WithSource,
+  use: (files: RootFiles) => Promise<T>,
+): Promise<T> {
+  return from === undefined ? use(run.context.files) : withSource(from, ({ files }) => use(files));
+}
+
+async function copyTree(files: RootFiles, path: string, directory: string, as: string): Promise<void> {
+  const to = directoryFiles(directory);
+  try {
+    await to.write("/", files.read(`/${trimmed(path)}`, { as }), { keepKinds: false });
+  } finally {
+    to.close();
+  }
+}
+
+/** What a mount adds to a step's key: what it reads counts, what a cache holds does not. */
+export async function mountKey(run: BuildRun, text: string, mount: RunMount, withSource: WithSource): Promise<string> {
+  if (mount.type !== "bind") return text;
+  const digest = await withFiles(run, mount, withSource, (files) =>
+    contentDigest(files.read(`/${trimmed(mount.source)}`, { as: "." })),
+  );
+  return `${text} ${digest}`;
 }
 
 function trimmed(path: string): string {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
+import { hexId } from "#base/ids.ts";
 import { keyedSerial } from "#base/serial.ts";
 import type { ContainerConfig, MountConfig } from "#containers/engine.ts";
 import { DEFAULT_CAPABILITIES } from "#formats/docker-capabilities.ts";
@@ -9,7 +10,7 @@ import type { CommandLine, Instruction } from "#formats/dockerfile/instruction.t
 import { envValue } from "../plan/scope.ts";
 import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";
-import type { BuildRun } from "../types.ts";
+import type { BuildRun, WithSource } from "../types.ts";
 import { cachedStep, commitState } from "./commit.ts";
 import { resumed } from "./copy.ts";
 import { reportOutput } from "./output.ts";
@@ -21,7 +22,12 @@ export type RunInstruction = Extract<Instruction, { kind: "run" }>;
 const locks = keyedSerial();
 
 /** RUN: a container of the state's image; what it changed is the layer. */
-export async function runStep(run: BuildRun, state: StageState, instruction: RunInstruction): Promise<StageState> {
+export async function runStep(
+  run: BuildRun,
+  state: StageState,
+  instruction: RunInstruction,
+  withSource: WithSource,
+): Promise<StageState> {
   if (instruction.security !== undefined && instruction.security !== "sandbox")
     throw new GantryError("unsupported", `RUN --security=${instruction.security} is not supported`, {
       flag: "security",
@@ -30,7 +36,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
   const command = commandOf(instruction.command, state.config.Shell ?? DEFAULT_SHELL);
   const args = state.scope.cacheArgs().map(([name, value]) => `${name}=${value}`);
   const mountKeys = await Promise.all(
-    mounts.map((mount, index) => mountKey(run, instruction.mounts[index] ?? "", mount)),
+    mounts.map((mount, index) => mountKey(run, instruction.mounts[index] ?? "", mount, withSource)),
   );
   const key = cacheKey([
     "run",
@@ -45,7 +51,8 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
   const { state: made, imageId } = await cachedStep(run, key, () =>
     whileLocked(mounts, async () => {
       const based = state.imageId === undefined ? await commitState(run, state, undefined) : state;
-      return execute(run, based, instruction, command, mounts, withHistory(based, history, run.created, false));
+      const given = [...(await engineMounts(run, mounts, withSource)), ...(await scriptMount(run, command))];
+      return execute(run, based, instruction, command, given, withHistory(based, history, run.created, false));
     }),
   );
   return made ?? resumed(run, state, imageId);
@@ -81,11 +88,10 @@ async function execute(
   state: StageState,
   instruction: RunInstruction,
   command: Command,
-  mounts: readonly RunMount[],
+  mounts: readonly MountConfig[],
   next: StageState,
 ): Promise<StageState> {
-  const all = [...(await engineMounts(run, mounts)), ...(await scriptMount(run, command))];
-  const container = await run.engine.create(containerConfig(run, state, instruction, command, all));
+  const container = await run.engine.create(containerConfig(run, state, instruction, command, mounts));
   const stop = (): void => void run.engine.remove(container.id, { force: true }).catch(() => undefined); // it may have ended by itself
   run.options.signal?.addEventListener("abort", stop, { once: true });
   try {
@@ -118,7 +124,7 @@ async function execute(
 
 async function scriptMount(run: BuildRun, { script }: Command): Promise<MountConfig[]> {
   if (!script) return [];
-  const source = join(`${run.context.path}.script`);
+  const source = join(run.context.scratch, `script-${hexId(undefined, 8)}`);
   await writeFile(source, script.content, { mode: 0o755 });
   return [
     { kind: "bind", source, target: `/dev/pipes/${script.name}`, readonly: true, create: false, recursive: false },
