@@ -223,6 +223,7 @@ test("services", () => {
 test("the other kinds", () => {
   const cases: readonly [string, string, object, RegExp][] = [
     ["v1", "Secret", {}, /"type":"Opaque"/],
+    ["v1", "Secret", { stringData: { a: "b" }, data: { a: "eA==", c: "eQ==" } }, /"data":\{"a":"Yg==","c":"eQ=="\}/],
     ["v1", "Namespace", {}, /"labels":\{"kubernetes.io\/metadata.name":"x"\}.*"phase":"Active"/],
     ["v1", "PersistentVolume", { spec: {} }, /"persistentVolumeReclaimPolicy":"Retain","volumeMode":"Filesystem"/],
     ["v1", "PersistentVolumeClaim", { spec: {} }, /"volumeMode":"Filesystem".*"phase":"Pending"/],

@@ -18,6 +18,12 @@ export function defaultNode({ status }: Node): void {
 
 export function defaultSecret(secret: Secret): void {
   secret.type ||= "Opaque";
+  // What is written as text becomes data, which it wins over; it is never stored (core/v1 conversion.go).
+  const { stringData } = secret;
+  delete secret.stringData;
+  if (!stringData) return;
+  const encoded = Object.entries(stringData).map(([key, text]) => [key, Buffer.from(text).toString("base64")]);
+  secret.data = { ...secret.data, ...Object.fromEntries(encoded) };
 }
 
 export function defaultQuota({ spec, status }: ResourceQuota): void {
