@@ -6,13 +6,16 @@ import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { clusterRoleAggregationController } from "./controllers/clusterrole-aggregation/controller.ts";
 import { cronJobController } from "./controllers/cronjob/controller.ts";
 import { daemonSetController } from "./controllers/daemonset/controller.ts";
 import { deploymentController } from "./controllers/deployment/controller.ts";
+import { disruptionController } from "./controllers/disruption/controller.ts";
 import { endpointsController } from "./controllers/endpoints/controller.ts";
 import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
 import { garbageCollector } from "./controllers/garbage-collector/controller.ts";
 import { jobController } from "./controllers/job/controller.ts";
+import { loadBalancerController } from "./controllers/load-balancer/controller.ts";
 import { namespaceController } from "./controllers/namespace/controller.ts";
 import { nodeLifecycleController } from "./controllers/node-lifecycle/controller.ts";
 import { podGcController } from "./controllers/pod-gc/controller.ts";
@@ -32,9 +35,11 @@ interface Settings {
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
 const CONTROLLERS = {
+  "clusterrole-aggregation-controller": clusterRoleAggregationController,
   "cronjob-controller": cronJobController,
   "daemonset-controller": daemonSetController,
   "deployment-controller": deploymentController,
+  "disruption-controller": disruptionController,
   "endpoints-controller": endpointsController,
   "endpointslice-controller": endpointSliceController,
   "garbage-collector-controller": garbageCollector,
@@ -46,6 +51,7 @@ const CONTROLLERS = {
   "replicationcontroller-controller": replicationController,
   "root-ca-certificate-publisher-controller": (context, { rootCa }) =>
     rootCa === undefined ? undefined : rootCaController(context, rootCa),
+  "service-lb-controller": loadBalancerController,
   "serviceaccount-controller": serviceAccountController,
   "statefulset-controller": statefulSetController,
   "taint-eviction-controller": taintEvictionController,

@@ -13,7 +13,10 @@ const TABLE: [indexes: number[], text: string][] = [
 for (const [indexes, text] of TABLE) {
   test(`"${text}"`, () => {
     assert.equal(formatIndexes(indexes), text);
-    assert.deepEqual(Array.from(parseIndexes(text, 100)), indexes.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      Array.from(parseIndexes(text, 100)),
+      indexes.toSorted((a, b) => a - b),
+    );
   });
 }
 
