@@ -164,6 +164,9 @@ test("IPv6: addresses, neighbours, masquerade and published ports", async () => 
       ["::", 8084],
     ],
   );
+  const random = await makeContainer(networks, "random", { networkId: "six", ports: [port(0)] });
+  const [v4, v6] = random.endpoint.ports;
+  assert.deepEqual([v4?.hostAddress, v6?.hostAddress, v6?.hostPort], ["0.0.0.0", "::", v4?.hostPort]);
   greet(web.pid, "::", 80, "web");
   greet(neighbour, "2001:db8::2", 98, "neighbour");
   assert.equal(await dial(other.pid, "fd00:5::2", 80), "web sees fd00:5::3");

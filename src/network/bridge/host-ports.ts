@@ -1,18 +1,24 @@
 /** The host's ports that published ports take: chosen, and held by a socket so that nobody else listens there. */
 import { readFileSync } from "node:fs";
-import { GantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import { holdPort } from "#linux/inet-sockets.ts";
 import { close, errnoText, isSyscallError } from "#linux/syscalls.ts";
 import type { PortMapping } from "../networks.ts";
-import { isAny } from "./rule-model.ts";
 
 export interface HostPorts {
-  /** Takes a host port for each mapping, or none. Throws `conflict` in Docker's words; `address` is the container's. */
-  take(mappings: readonly PortMapping[], addressOf: (mapping: PortMapping) => string): readonly PortMapping[];
+  /** Takes a host port for each wish, or none at all. Throws `conflict` in Docker's words. */
+  take(wishes: readonly PortWish[]): readonly PortMapping[];
   release(mappings: readonly PortMapping[]): void;
   /** Takes ports again that were chosen before a restart; true for each that nobody else took meanwhile. */
   retake(mapping: PortMapping): boolean;
   releaseAll(): void;
+}
+
+/** A container's port, to be published at one and the same host port of every end. */
+export interface PortWish {
+  readonly port: PortMapping;
+  /** Addresses of the host, each with the container's address that it leads to. */
+  readonly ends: readonly { readonly hostAddress: string; readonly address: string }[];
 }
 
 interface PortRange {
@@ -32,27 +38,27 @@ export function hostPorts(): HostPorts {
   const holder = portHolder();
   /** Where the search in the ephemeral range goes on, so that a port just released is not taken again at once. */
   let next = 0;
-  const takeAny = (mapping: PortMapping): PortMapping => {
+  const takeAny = (wish: PortWish): readonly PortMapping[] => {
     const range = ephemeralRange();
     if (next < range.first || next > range.last) next = range.first;
-    const chosen = takeFirst(holder, mapping, around(range, next));
+    const chosen = takeFirst(holder, wish, around(range, next));
     if (!chosen) throw new GantryError("conflict", "all ports are allocated");
-    next = chosen.hostPort + 1;
+    next = (chosen[0]?.hostPort ?? range.last) + 1;
     return chosen;
   };
-  const takeOne = (mapping: PortMapping, address: string): PortMapping => {
-    const { hostPort, hostPortEnd } = mapping;
-    if (hostPort === 0) return takeAny(mapping);
-    if (hostPortEnd === undefined || hostPortEnd <= hostPort) return takeFixed(holder, mapping, address);
-    const chosen = takeFirst(holder, mapping, around({ first: hostPort, last: hostPortEnd }, hostPort));
-    if (!chosen) throw new GantryError("conflict", `Bind for ${endText(mapping)} failed: all ports are allocated`);
+  const takeOne = (wish: PortWish): readonly PortMapping[] => {
+    const { hostPort, hostPortEnd } = wish.port;
+    if (hostPort === 0) return takeAny(wish);
+    if (hostPortEnd === undefined || hostPortEnd <= hostPort) return holdAll(holder, wish, hostPort);
+    const chosen = takeFirst(holder, wish, around({ first: hostPort, last: hostPortEnd }, hostPort));
+    if (!chosen) throw new GantryError("conflict", `Bind for ${rangeText(wish)} failed: all ports are allocated`);
     return chosen;
   };
   return {
-    take(mappings, addressOf) {
+    take(wishes) {
       const taken: PortMapping[] = [];
       try {
-        for (const mapping of mappings) taken.push(takeOne(mapping, addressOf(mapping)));
+        for (const wish of wishes) taken.push(...takeOne(wish));
         return taken;
       } catch (error) {
         taken.forEach(holder.release);
@@ -107,39 +113,58 @@ function portHolder(): PortHolder {
   };
 }
 
-function takeFirst(holder: PortHolder, mapping: PortMapping, candidates: Iterable<number>): PortMapping | undefined {
+function takeFirst(
+  holder: PortHolder,
+  wish: PortWish,
+  candidates: Iterable<number>,
+): readonly PortMapping[] | undefined {
   for (const hostPort of candidates) {
-    const chosen = chosenMapping(mapping, hostPort);
-    if (holder.has(chosen)) continue;
     try {
-      holder.hold(chosen);
-      return chosen;
+      return holdAll(holder, wish, hostPort);
     } catch (error) {
-      if (!isSyscallError(error, "EADDRINUSE")) throw error;
+      if (!isGantryError(error, "conflict")) throw error;
     }
   }
   return undefined;
 }
 
-function takeFixed(holder: PortHolder, mapping: PortMapping, address: string): PortMapping {
-  const chosen = chosenMapping(mapping, mapping.hostPort);
-  if (holder.has(chosen)) {
-    throw new GantryError("conflict", `Bind for ${endText(chosen)} failed: port is already allocated`);
-  }
+/** The port at every end, or none. */
+function holdAll(holder: PortHolder, { port, ends }: PortWish, hostPort: number): readonly PortMapping[] {
+  const { protocol, containerPort } = port;
+  const taken: PortMapping[] = [];
   try {
-    holder.hold(chosen);
-    return chosen;
+    for (const { hostAddress, address } of ends) {
+      const mapping = { protocol, containerPort, hostAddress, hostPort };
+      if (holder.has(mapping)) {
+        throw new GantryError(
+          "conflict",
+          `Bind for ${endText(hostAddress, hostPort)} failed: port is already allocated`,
+        );
+      }
+      tryHold(holder, mapping, address);
+      taken.push(mapping);
+    }
+    return taken;
   } catch (error) {
-    throw bindError(error, chosen, address);
+    taken.forEach(holder.release);
+    throw error;
+  }
+}
+
+function tryHold(holder: PortHolder, mapping: PortMapping, address: string): void {
+  try {
+    holder.hold(mapping);
+  } catch (error) {
+    if (!isSyscallError(error)) throw error;
+    const { hostAddress, hostPort, containerPort, protocol } = mapping;
+    const ends = `${endText(hostAddress, hostPort)}:${endText(address, containerPort)}/${protocol}`;
+    const text = `failed to bind host port for ${ends}: ${errnoText(error.errno)}`;
+    throw new GantryError(error.code === "EADDRINUSE" ? "conflict" : "invalid", text, {}, error);
   }
 }
 
 function key({ protocol, hostAddress, hostPort }: PortMapping): string {
   return `${protocol}/${hostAddress}/${hostPort}`;
-}
-
-function chosenMapping({ protocol, containerPort, hostAddress }: PortMapping, hostPort: number): PortMapping {
-  return { protocol, containerPort, hostAddress, hostPort };
 }
 
 /** Every port of the range once, beginning at `start`. */
@@ -148,20 +173,10 @@ function* around({ first, last }: PortRange, start: number): Generator<number> {
   for (let port = first; port < start; port++) yield port;
 }
 
-function endText({ hostAddress, hostPort, hostPortEnd }: PortMapping): string {
-  const port = hostPortEnd === undefined ? `${hostPort}` : `${hostPort}-${hostPortEnd}`;
-  return hostAddress.includes(":") ? `[${hostAddress}]:${port}` : `${hostAddress}:${port}`;
+function endText(address: string, port: number | string): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function bindError(error: unknown, mapping: PortMapping, address: string): unknown {
-  if (!isSyscallError(error)) return error;
-  const { protocol, containerPort } = mapping;
-  const inside = address.includes(":") ? `[${address}]` : address;
-  const text = `failed to bind host port for ${endText(mapping)}:${inside}:${containerPort}/${protocol}: ${errnoText(error.errno)}`;
-  return new GantryError(
-    error.code === "EADDRINUSE" || isAny(mapping.hostAddress) ? "conflict" : "invalid",
-    text,
-    {},
-    error,
-  );
+function rangeText({ port, ends }: PortWish): string {
+  return endText(ends[0]?.hostAddress ?? "", `${port.hostPort}-${port.hostPortEnd ?? port.hostPort}`);
 }

@@ -7,6 +7,7 @@ import { forgetFlows } from "#linux/conntrack.ts";
 import { openNetns } from "#linux/netns.ts";
 import { close, isSyscallError } from "#linux/syscalls.ts";
 import { macOf } from "../addresses/address-pool.ts";
+import type { PortWish } from "../bridge/host-ports.ts";
 import { plug, type PlugAddress } from "../bridge/plug.ts";
 import type { PublishedPort } from "../bridge/rule-model.ts";
 import type { AttachRequest, Endpoint, PortMapping } from "../networks.ts";
@@ -148,11 +149,9 @@ function takePorts(
   endpoint: { readonly name: string; readonly id: string },
   undo: Undo,
 ): readonly PortMapping[] {
-  const wanted = request.ports.flatMap((port) => onEachFamily(port, bridge.options.hostBinding, addresses.ipv6 !== ""));
+  const wishes = request.ports.map((port) => portWish(port, bridge.options.hostBinding, addresses));
   try {
-    const ports = runtime.ports.take(wanted, ({ hostAddress }) =>
-      hostAddress.includes(":") ? addresses.ipv6 : addresses.ipv4,
-    );
+    const ports = runtime.ports.take(wishes);
     undo.push(() => runtime.ports.release(ports));
     return ports;
   } catch (error) {
@@ -163,17 +162,18 @@ function takePorts(
 }
 
 /** A port without an address is published on every IPv4 address, and on every IPv6 address of a container that has one. */
-function onEachFamily(port: PortMapping, hostBinding: string, ipv6: boolean): PortMapping[] {
-  if (port.hostAddress === "") {
-    const v4 = { ...port, hostAddress: hostBinding };
-    // Both families must get the same port: one chosen at random is IPv4's alone.
-    return ipv6 && hostBinding === "0.0.0.0" && port.hostPort !== 0 ? [v4, { ...port, hostAddress: "::" }] : [v4];
+function portWish(port: PortMapping, hostBinding: string, { ipv4, ipv6 }: Addresses): PortWish {
+  const { hostAddress } = port;
+  if (hostAddress === "") {
+    const both = ipv6 !== "" && hostBinding === "0.0.0.0";
+    const v4 = { hostAddress: hostBinding, address: ipv4 };
+    return { port, ends: both ? [v4, { hostAddress: "::", address: ipv6 }] : [v4] };
   }
-  if (isIP(port.hostAddress) === 0) throw new GantryError("invalid", `invalid IP address: ${port.hostAddress}`);
-  if (port.hostAddress.includes(":") && !ipv6) {
-    throw new GantryError("unsupported", `publishing on ${port.hostAddress}: the network has no IPv6`);
+  if (isIP(hostAddress) === 0) throw new GantryError("invalid", `invalid IP address: ${hostAddress}`);
+  if (hostAddress.includes(":") && ipv6 === "") {
+    throw new GantryError("unsupported", `publishing on ${hostAddress}: the network has no IPv6`);
   }
-  return [port];
+  return { port, ends: [{ hostAddress, address: hostAddress.includes(":") ? ipv6 : ipv4 }] };
 }
 
 export function plugIn(
