@@ -1,11 +1,11 @@
 import { createReadStream, readdirSync } from "node:fs";
 import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
-import { decodeName } from "#formats/tar-text.ts";
+import { decodeName, systemName } from "#formats/tar-text.ts";
 import { tarReader } from "#formats/tar-reader.ts";
 import type { ImageStore, RootMount, Snapshot } from "#images/image-store.ts";
 import { detachedDirectory, detachedOverlay } from "#linux/detached-mount.ts";
-import { close, O_DIRECTORY, O_PATH, open } from "#linux/syscalls.ts";
+import { AT_REMOVEDIR, close, isSyscallError, O_DIRECTORY, O_PATH, open, unlinkat } from "#linux/syscalls.ts";
 import type { Container, Engine, MountPoint } from "./engine.ts";
 import { lstatIn, openDirectory, readlinkIn, splitPath } from "./files/rooted.ts";
 import { readTree, type Skip } from "./files/read-tree.ts";
@@ -40,6 +40,8 @@ export interface RootFiles {
   readText(path: string, maxBytes: number): string | undefined;
   /** The bytes of a regular file; undefined when there is none. */
   readFile(path: string): Readable | undefined;
+  /** Removes an empty directory or an empty file; false when it is not there or not empty. A link at the end is not followed. */
+  removeEmpty(path: string): boolean;
   /** Ids of `user[:group]` by the passwd and group files in it. Throws `invalid` in runc's words. */
   ownerOf(spec: string): { readonly uid: number; readonly gid: number };
   close(): void;
@@ -153,6 +155,7 @@ function rootFiles(root: number): RootFiles {
       const handle = openFile(root, trim(path));
       return handle === undefined ? undefined : createReadStream("", { fd: handle });
     },
+    removeEmpty: (path) => removeEmpty(root, trim(path)),
     ownerOf(spec) {
       const read = (path: string): string => readBounded(root, path, USER_FILE_BYTES) ?? "";
       const { uid, gid } = resolveUser(spec, [], { passwd: read("etc/passwd"), group: read("etc/group") });
@@ -160,6 +163,23 @@ function rootFiles(root: number): RootFiles {
     },
     close: () => close(root),
   };
+}
+
+function removeEmpty(root: number, path: string): boolean {
+  const [directory, name] = splitPath(path);
+  const parent = openDirectory(root, directory);
+  if (parent === undefined) return false;
+  try {
+    const stats = lstatIn(parent, name);
+    if (!stats?.isDirectory() && !(stats?.isFile() && stats.size === 0n)) return false;
+    unlinkat(parent, systemName(name), stats.isDirectory() ? AT_REMOVEDIR : 0);
+    return true;
+  } catch (error) {
+    if (isSyscallError(error, "ENOTEMPTY", "ENOENT", "EBUSY", "ENOTDIR", "EISDIR")) return false;
+    throw error;
+  } finally {
+    close(parent);
+  }
 }
 
 function listNames(root: number, path: string): string[] | undefined {

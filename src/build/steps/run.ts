@@ -13,6 +13,7 @@ import { withHistory, type StageState } from "../stage-state.ts";
 import type { BuildRun, WithSource } from "../types.ts";
 import { cachedStep, commitState } from "./commit.ts";
 import { resumed } from "./copy.ts";
+import { missingPlaces, removePlaces } from "./mount-stubs.ts";
 import { reportOutput } from "./output.ts";
 import { engineMounts, mountKey, parseRunMount, type RunMount } from "./run-mounts.ts";
 
@@ -95,6 +96,7 @@ async function execute(
   const stop = (): void => void run.engine.remove(container.id, { force: true }).catch(() => undefined); // it may have ended by itself
   run.options.signal?.addEventListener("abort", stop, { once: true });
   try {
+    const places = missingPlaces(run, container.id, mounts);
     run.report({ stream: ` ---> Running in ${container.id.slice(0, 12)}\n` });
     const output = await run.engine.attach(container.id, {
       stdin: false,
@@ -115,6 +117,7 @@ async function execute(
         { exitCode: exit.code, line: instruction.location.start },
       );
     }
+    removePlaces(run, container.id, places);
     return await commitState(run, next, container.id);
   } finally {
     run.options.signal?.removeEventListener("abort", stop);
