@@ -87,6 +87,8 @@ export interface Networks {
    * name free again) when this resolves.
    */
   detach(owner: string, networkId: string, options?: { readonly live: boolean }): Promise<void>;
+  /** The owner has another name from now on: it resolves, the old one does not. */
+  rename(owner: string, name: string): void;
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
   /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
   reconcile(liveOwners: ReadonlySet<string>): Promise<void>;

@@ -12,7 +12,7 @@ import { linkReaper } from "./bridge/link-reaper.ts";
 import { nameServers, type NameNetwork } from "./names/name-servers.ts";
 import type { Networks } from "./networks.ts";
 import { hostResolvConf } from "./resolv-conf.ts";
-import { attach, detach } from "./runtime/attach.ts";
+import { attach, detach, renameEndpoint } from "./runtime/attach.ts";
 import { createNetwork, findNetwork, PREDEFINED, removeNetwork, requireNetwork } from "./runtime/definitions.ts";
 import { ensurePredefined, type DefaultBridge } from "./runtime/predefined.ts";
 import { reconcile, removeLostBridges, restoreEndpoints, restoreNetworks } from "./runtime/reconcile.ts";
@@ -64,6 +64,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       for (const endpoint of endpointsOf(runtime, { owner, networkId: network.id })) detach(runtime, endpoint);
       if (options?.live) await runtime.reaper.flush();
     },
+    rename: (owner, name) =>
+      endpointsOf(runtime, { owner }).forEach((endpoint) => renameEndpoint(runtime, endpoint, name)),
     endpoints: (filter) => endpointsOf(runtime, filter),
     reconcile: (liveOwners) => reconcile(runtime, liveOwners),
     async close() {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, before, test } from "node:test";
 import { isGantryError } from "#base/errors.ts";
+import { openListener } from "#linux/inet-sockets.ts";
 import { inNetns } from "#linux/netns.ts";
 import { openNftables } from "#linux/nftables.ts";
 import { openRtnetlink } from "#linux/rtnetlink.ts";
@@ -147,6 +150,38 @@ test("networks are isolated from each other; internal ones have no way out; icc=
   assert.equal(sh(`ip link show ${red.bridge}`).code, 1);
   await networks.dismantle();
   await networks.close();
+});
+
+test("datagrams: published from everywhere, and a flow follows its port to the next container", async () => {
+  const networks = await openLab(tempDir());
+  const udp = { protocol: "udp", containerPort: 53, hostAddress: "", hostPort: 8053 } as const;
+  const serve = (pid: number, text: string): void => {
+    const socket = createSocket("udp4");
+    socket.bind({ fd: inNetns(pid, () => openListener({ protocol: "udp", address: "0.0.0.0", port: 53 })).fd });
+    socket.on("message", (_message, from) => socket.send(text, from.port, from.address));
+    socket.unref();
+  };
+  const asker = (pid: number): ((address: string) => Promise<string>) => {
+    const socket = createSocket("udp4");
+    socket.bind({ fd: inNetns(pid, () => openListener({ protocol: "udp", address: "0.0.0.0", port: 0 })).fd });
+    socket.unref();
+    return async (address) => {
+      socket.send("?", 8053, address);
+      const late = new Promise<string>((resolve) => setTimeout(() => resolve("timeout"), 1000).unref());
+      return Promise.race([once(socket, "message").then(([message]) => String(message)), late]);
+    };
+  };
+  const first = await makeContainer(networks, "first", { ports: [udp] });
+  const other = await makeContainer(networks, "other");
+  serve(first.pid, "first");
+  const [outside, within, here] = [asker(neighbour), asker(other.pid), asker(process.pid)];
+  assert.equal(await outside(HOST_ADDRESS), "first");
+  assert.equal(await within(HOST_ADDRESS), "first");
+  assert.equal(await here("127.0.0.1"), "first");
+  await networks.detach(first.owner, "bridge");
+  const second = await makeContainer(networks, "second", { ports: [udp], ipv4: "172.17.0.77" });
+  serve(second.pid, "second");
+  assert.equal(await outside(HOST_ADDRESS), "second", "the same socket as before");
 });
 
 test("IPv6: addresses, neighbours, masquerade and published ports", async () => {

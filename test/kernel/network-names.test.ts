@@ -46,6 +46,10 @@ test("names of a user-defined network resolve inside its containers, others are 
   assert.deepEqual(await ask(twin.pid, "example.com", "A", { tcp: true }), ["198.51.100.7"]);
   assert.deepEqual(upstream.asked, ["A web udp", "A example.com udp", "A example.com tcp"]);
 
+  networks.rename(web.owner, "site");
+  assert.deepEqual(await ask(twin.pid, "site", "A"), [web.endpoint.ipv4]);
+  assert.deepEqual(await ask(twin.pid, "web", "A"), ["198.51.100.7"], "nobody here has the old name");
+
   await networks.detach(web.owner, "red");
   assert.deepEqual(await ask(twin.pid, "www", "A"), [twin.endpoint.ipv4]);
   upstream.close();

@@ -17,6 +17,7 @@ export function renameContainer(context: EngineContext, id: string, name: string
       throw error;
     }
     registry.releaseName(oldName);
+    context.networks.rename(id, name);
     containerEvent(context, entry, "rename", { oldName: `/${oldName}` });
   });
 }

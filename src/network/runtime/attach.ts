@@ -251,6 +251,12 @@ export function detach(runtime: Runtime, endpoint: StoredEndpoint): void {
   if (endpoint.ipv6 !== "") bridge?.ipv6?.release(endpoint.ipv6);
 }
 
+export function renameEndpoint({ files, endpoints }: Runtime, endpoint: StoredEndpoint, name: string): void {
+  const renamed = { ...endpoint, name };
+  files.saveEndpoint(renamed);
+  endpoints.set(endpoint.id, renamed);
+}
+
 function bestEffort({ logger }: Runtime, what: string, run: () => void): void {
   try {
     run();
