@@ -30,6 +30,8 @@ export interface TestEngine {
   run(args: readonly string[], changes?: Partial<ContainerConfig>): Promise<Container>;
   /** The log of a container to its end. */
   log(id: string): Promise<string>;
+  /** Lets go of everything, so that another process may open the root; `reopen` comes next. */
+  suspend(): Promise<void>;
   /** Lets go of the engine and opens it anew on the same root. */
   reopen(): Promise<void>;
   /** Removes every container, lets go of everything, and fails when anything is left on the host. */
@@ -75,6 +77,7 @@ export async function startEngine(logger: Logger = silentLogger): Promise<TestEn
   await host.images.load(createReadStream(await testImage("busybox")));
   const imageId = host.images.get("busybox").id;
   const events: EngineEvent[] = [];
+  let suspended = false;
   const listen = (): void => void host.engine.events((event) => events.push(event));
   listen();
   const test: TestEngine = {
@@ -100,8 +103,13 @@ export async function startEngine(logger: Logger = silentLogger): Promise<TestEn
       const options = { stdout: true, stderr: true, follow: true, timestamps: false, framing: "raw" } as const;
       return text(await host.engine.logs(id, options));
     },
-    async reopen() {
+    async suspend() {
       await closeEngineHost(host);
+      suspended = true;
+    },
+    async reopen() {
+      if (!suspended) await closeEngineHost(host);
+      suspended = false;
       host = await openEngineOn(root, logger);
       listen();
     },
