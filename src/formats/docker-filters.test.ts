@@ -23,6 +23,15 @@ test("names match as patterns, any of several", () => {
   assert.ok(matchesPattern(new Map(), "name", "/anything"));
 });
 
+test("patterns that could take long are refused", () => {
+  for (const pattern of ["(a+)+$", "a*a*a*a*a*b", "x".repeat(300)]) {
+    assert.throws(
+      () => matchesPattern(new Map([["name", [pattern]]]), "name", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+      { code: "invalid" },
+    );
+  }
+});
+
 test("labels must all be there; prune can turn that round", () => {
   const labels = { a: "1", b: "" };
   assert.ok(matchesLabels(parseFilters('{"label":["a=1","b"]}', ["label"]), "label", labels));

@@ -48,14 +48,26 @@ export function matchesExactly(filters: Filters, field: string, source: string):
   return values === undefined || values.length === 0 || values.includes(source);
 }
 
-/** Like matchesExactly, with each value as a regular expression that may match anywhere (names, ids). */
+/**
+ * Like matchesExactly, with each value as a regular expression that may match anywhere (names, ids). Throws `invalid` for one that could
+ * take long: Node's engine backtracks, Go's does not.
+ */
 export function matchesPattern(filters: Filters, field: string, source: string): boolean {
   if (matchesExactly(filters, field, source)) return true;
   return (filters.get(field) ?? []).some((value) => patternOf(value)?.test(source) ?? false);
 }
 
+/** Quantifiers that a pattern may have: each multiplies the time that a match may take by the length of the name. */
+const QUANTIFIER_LIMIT = 3;
+
 function patternOf(value: string): RegExp | undefined {
-  if (value.length > PATTERN_LIMIT) return undefined;
+  if (
+    value.length > PATTERN_LIMIT ||
+    /[)][*+{?]/.test(value) ||
+    (value.match(/[*+{]/g)?.length ?? 0) > QUANTIFIER_LIMIT
+  ) {
+    throw new GantryError("invalid", `filter pattern is too complex: ${value.slice(0, 80)}`);
+  }
   try {
     return new RegExp(value);
   } catch {

@@ -1,11 +1,12 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
+import { compileGlob, type Glob } from "./glob.ts";
 
 /** Tells whether a path of the build context (relative, with `/`) is left out. */
 export type Ignore = (path: string) => boolean;
 
 interface Pattern {
-  readonly expression: RegExp;
+  readonly matches: Glob;
   readonly negative: boolean;
 }
 
@@ -31,9 +32,8 @@ export function ignoreOf(lines: readonly string[]): Ignore {
   return (path) => {
     const parents = ancestors(path);
     let ignored = false;
-    for (const { expression, negative } of patterns) {
-      if (negative === ignored && (expression.test(path) || parents.some((parent) => expression.test(parent))))
-        ignored = !negative;
+    for (const { matches, negative } of patterns) {
+      if (negative === ignored && (matches(path) || parents.some(matches))) ignored = !negative;
     }
     return ignored;
   };
@@ -51,34 +51,8 @@ function parsePattern(line: string): Pattern | undefined {
     .normalize(pattern)
     .replace(/^\/+/, "")
     .replace(/(.)\/+$/, "$1");
-  if (pattern === "." || pattern === "") return negative ? undefined : { expression: /^$/, negative };
-  return { expression: new RegExp(`^${patternSource(pattern)}$`), negative };
-}
-
-/** moby patternmatcher's translation of Go's filepath.Match with `**`. */
-function patternSource(pattern: string): string {
-  let source = "";
-  for (let at = 0; at < pattern.length; at++) {
-    const character = pattern.charAt(at);
-    if (character === "*" && pattern.charAt(at + 1) === "*") {
-      at++;
-      if (pattern.charAt(at + 1) === "/") at++;
-      source += at + 1 >= pattern.length ? ".*" : "(.*/)?";
-    } else if (character === "*") source += "[^/]*";
-    else if (character === "?") source += "[^/]";
-    else if (character === "[") {
-      const end = pattern.indexOf("]", at + 1);
-      if (end < 0) throw new GantryError("invalid", `syntax error in pattern: ${pattern}`);
-      source += `[${pattern.slice(at + 1, end).replaceAll("\\", "\\\\")}]`;
-      at = end;
-    } else if (character === "\\") source += escapeCharacter(pattern.charAt(++at));
-    else source += escapeCharacter(character);
-  }
-  return source;
-}
-
-function escapeCharacter(character: string): string {
-  return character.replace(/[\\^$.|+()[\]{}*?]/g, "\\$&");
+  if (pattern === "." || pattern === "") return negative ? undefined : { matches: (path) => path === "", negative };
+  return { matches: compileGlob(pattern), negative };
 }
 
 /** "a/b/c" → "a", "a/b". */

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { PathStat, RootFiles } from "#containers/container-files.ts";
+import { compileGlob } from "#formats/glob.ts";
 
 /** One thing to copy: from where, into which directory, under which name. */
 export interface CopyItem {
@@ -107,23 +108,13 @@ function matchSources(
 /** Go's filepath.Match, a segment at a time. */
 function walk(from: RootFiles, directory: string, segments: readonly string[], match: (path: string) => void): void {
   const [segment = "", ...rest] = segments;
-  const expression = segmentPattern(segment);
+  const matches = compileGlob(segment);
   for (const name of from.list(directory === "" ? "/" : `/${directory}`) ?? []) {
-    if (!expression.test(name)) continue;
+    if (!matches(name)) continue;
     const path = directory === "" ? name : `${directory}/${name}`;
     if (rest.length === 0) match(path);
     else walk(from, path, rest, match);
   }
-}
-
-function segmentPattern(segment: string): RegExp {
-  const source = segment.replace(/\[[^\]]*\]|[*?]|\\.|[\\^$.|+()[\]{}]/g, (part) => {
-    if (part === "*") return ".*";
-    if (part === "?") return ".";
-    if (part.startsWith("[") && part.length > 1) return part;
-    return part.startsWith("\\") && part.length === 2 ? part : `\\${part}`;
-  });
-  return new RegExp(`^${source}$`, "s");
 }
 
 function notFound(instruction: string, source: string): GantryError {

@@ -5,6 +5,7 @@ import {
   parseFilters,
   type Filters,
 } from "#formats/docker-filters.ts";
+import { compileGlob } from "#formats/glob.ts";
 import type { Image } from "#images/image-store.ts";
 import { pruneUntil } from "../containers/prune.ts";
 import type { Deps } from "../deps.ts";
@@ -70,12 +71,8 @@ function withMatchingNames(image: Image, patterns: readonly string[]): Image | u
 
 /** `*` and `?` as in a shell, within a path segment, against the whole name or the name without its tag. */
 export function matchesReference(pattern: string, name: string): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", "[^/]*")
-    .replaceAll("?", "[^/]");
-  const expression = new RegExp(`^${source}$`);
-  return expression.test(name) || expression.test(name.replace(/(:[^:/@]+|@.+)$/, ""));
+  const matches = compileGlob(pattern);
+  return matches(name) || matches(name.replace(/(:[^:/@]+|@.+)$/, ""));
 }
 
 /** POST /images/prune: untagged images that no container uses; with `dangling=false` every image that none uses. */

@@ -167,8 +167,13 @@ function trimSuffix(value: string, pattern: string, longest: boolean): string {
   return found === undefined ? value : value.slice(0, found);
 }
 
+/** Stars that a pattern may have: each multiplies the time that a match may take by the length of the value. */
+const STAR_LIMIT = 4;
+
 /** A shell pattern of `*` and `?` as a regular expression. */
-function globSource(pattern: string, greedy: boolean): string {
+function globSource(given: string, greedy: boolean): string {
+  const pattern = given.replace(/\*+/g, "*");
+  if (pattern.split("*").length - 1 > STAR_LIMIT) throw new GantryError("invalid", `pattern is too complex: ${given}`);
   return [...pattern]
     .map((character) =>
       character === "*"

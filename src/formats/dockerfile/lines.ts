@@ -120,7 +120,7 @@ function splitCommand(line: string, lineNumber: number): { name: string; flags: 
   let rest = (match[2] ?? "").trim();
   const flags: string[] = [];
   for (;;) {
-    const flag = /^--(?=\S)(?:"(?:\\.|[^"\\])*"|'[^']*'|\\[\s\S]|[^\s"'])+/.exec(rest)?.[0];
+    const flag = /^--(?=\S)(?:"(?:\\.|[^"\\])*"|'[^']*'|\\[\s\S]|[^\s"'\\])+/.exec(rest)?.[0];
     if (flag === undefined) break;
     flags.push(
       flag.replace(
