@@ -84,6 +84,8 @@ function addNewerCustomResourceFields(): void {
     protoType: "string",
   });
   const group = { group: "apiextensions.k8s.io", version: "v1" };
+  // A struct without fields.
+  facts.types[home("CustomResourceSubresourceStatus")] = { ...group, fields: {} };
   facts.types[home("SelectableField")] = { ...group, fields: { jsonPath: text(1, false) } };
   facts.types[home("ValidationRule")] = {
     ...group,

@@ -1,12 +1,12 @@
 // Validation of the built-in kinds with Kubernetes' own texts (k8s.io/kubernetes/pkg/apis/*/validation).
 import { isDns1035Label, isDnsLabel, isDnsSubdomain, isPathSegment } from "./kube-names.ts";
 import type { KubeObject } from "./kube-object.ts";
-import { groupVersion, type GroupVersionKind } from "./kube-schema.ts";
+import { groupVersion, kindSchema, type GroupVersionKind } from "./kube-schema.ts";
 import * as batch from "./kube-validate/batch.ts";
 import * as core from "./kube-validate/core.ts";
 import type { FieldError, FieldErrors } from "./kube-validate/errors.ts";
 import { renderErrors } from "./kube-validate/errors.ts";
-import { checkMeta, checkMetaUpdate } from "./kube-validate/meta.ts";
+import { checkMeta, checkMetaUpdate, checkStandardFinalizers } from "./kube-validate/meta.ts";
 import * as networking from "./kube-validate/networking.ts";
 import { checkPod, checkTemplate } from "./kube-validate/pod.ts";
 import { checkEphemeralUpdate, checkPodUpdate } from "./kube-validate/pod-update.ts";
@@ -102,16 +102,25 @@ function rulesOf({ group, version, kind }: GroupVersionKind): Rules {
   return (Object.hasOwn(RULES, key) ? RULES[key] : undefined) ?? NO_RULES;
 }
 
+/** Groups whose servers take any qualified name for a finalizer, as they do for custom resources. */
+const OTHER_SERVERS = new Set(["apiextensions.k8s.io", "apiregistration.k8s.io"]);
+
+function metaErrors(kind: ValidatedKind, { metadata }: KubeObject, name: (name: string) => string[]): FieldErrors {
+  const own = kindSchema(kind) !== undefined && !OTHER_SERVERS.has(kind.group);
+  const errors = checkMeta(metadata, kind.namespaced, name);
+  return own ? [...errors, ...checkStandardFinalizers(metadata.finalizers, "metadata.finalizers")] : errors;
+}
+
 /** Everything wrong with a decoded and defaulted object that is to be created. Kinds without rules have their metadata checked. */
 export function validateCreate(kind: ValidatedKind, object: KubeObject): FieldError[] {
   const { name = isDnsSubdomain, check } = rulesOf(kind);
-  return [...checkMeta(object.metadata, kind.namespaced, name), ...(check?.(object) ?? [])];
+  return [...metaErrors(kind, object, name), ...(check?.(object) ?? [])];
 }
 
 /** Everything wrong with a changed object, changes of what is fixed among it. Pods are checked for what may change only. */
 export function validateUpdate(kind: ValidatedKind, object: KubeObject, old: KubeObject): FieldError[] {
   const { name = isDnsSubdomain, check, update } = rulesOf(kind);
-  const meta = checkMeta(object.metadata, kind.namespaced, name);
+  const meta = metaErrors(kind, object, name);
   const frozen = checkMetaUpdate(object.metadata, old.metadata);
   const fixed = update?.(object, old) ?? [];
   return [...meta, ...frozen, ...(kind.group === "" && kind.kind === "Pod" ? [] : (check?.(object) ?? [])), ...fixed];

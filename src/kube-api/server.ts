@@ -13,6 +13,7 @@ import { serviceAccountTokens, type Lookup } from "./auth/tokens.ts";
 import { advertise, bootstrap } from "./bootstrap/bootstrap.ts";
 import type { Advertised } from "./bootstrap/api-service.ts";
 import { clusterCertificates, type ClusterCertificates } from "./certificates.ts";
+import { customResourceController } from "./custom/controller.ts";
 import type { User } from "./context.ts";
 import { discovery } from "./http/discovery.ts";
 import type { Request, Response } from "./http/exchange.ts";
@@ -118,6 +119,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     tokens,
   });
   const upgrade = upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger });
+  const custom = customResourceController(api);
   const listeners: Listener[] = [];
   return {
     api,
@@ -131,6 +133,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await adoptServices(store, resources, pools);
       await rbac.start(store);
       await bootstrap(api, serviceCidr);
+      await custom.start();
       started = true;
     },
     async listen({ host = "127.0.0.1", port = 0 } = {}) {
@@ -145,6 +148,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {
       await Promise.all(listeners.map((listener) => listener.close()));
+      custom.close();
       rbac.close();
     },
   };

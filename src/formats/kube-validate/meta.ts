@@ -36,7 +36,7 @@ export function checkMeta(meta: ObjectMeta, namespaced: boolean, rule: NameRule,
   errors.push(...checkLabels(meta.labels, child(path, "labels")));
   errors.push(...checkAnnotations(meta.annotations, child(path, "annotations")));
   errors.push(...checkOwners(meta.ownerReferences, child(path, "ownerReferences")));
-  errors.push(...checkFinalizers(meta.finalizers, child(path, "finalizers")));
+  errors.push(...checkFinalizerNames(meta.finalizers, child(path, "finalizers")));
   return errors;
 }
 
@@ -89,22 +89,25 @@ function checkOwner(owner: OwnerReference, path: string): FieldErrors {
   return errors;
 }
 
-/** Finalizers of metadata and of a namespace's spec. */
-export function checkFinalizers(finalizers: readonly string[] | undefined, path: string): FieldErrors {
+/** Finalizers of any object: qualified names, and not both ways of treating dependents. */
+function checkFinalizerNames(finalizers: readonly string[] | undefined, path: string): FieldErrors {
   const list = finalizers ?? [];
-  const errors = list.flatMap((name) => checkFinalizer(name, path));
+  const errors = list.flatMap((name) => invalidEach(path, name, isQualifiedName(name)));
   if (list.includes("orphan") && list.includes("foregroundDeletion")) {
     errors.push(invalid(path, list, "finalizer set cannot have both orphan and foregroundDeletion"));
   }
   return errors;
 }
 
-function checkFinalizer(name: string, path: string): FieldErrors {
-  const errors = invalidEach(path, name, isQualifiedName(name));
-  if (!name.includes("/") && !STANDARD_FINALIZERS.includes(name)) {
-    errors.push(invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"));
-  }
-  return errors;
+/** Kubernetes' own kinds, and a namespace's spec: names without a domain are only the standard ones. */
+export function checkStandardFinalizers(finalizers: readonly string[] | undefined, path: string): FieldErrors {
+  const odd = (finalizers ?? []).filter((name) => !name.includes("/") && !STANDARD_FINALIZERS.includes(name));
+  return odd.map((name) => invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"));
+}
+
+/** Both. */
+export function checkFinalizers(finalizers: readonly string[] | undefined, path: string): FieldErrors {
+  return [...checkFinalizerNames(finalizers, path), ...checkStandardFinalizers(finalizers, path)];
 }
 
 /** ValidateLabelSelector. */

@@ -27,7 +27,9 @@ export function readBody(request: Request): Promise<Buffer> {
     });
     request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     request.on("error", reject);
-    request.on("close", () => reject(badRequest("the client left before its request was complete")));
+    request.on("close", () => {
+      if (!request.complete) reject(badRequest("the client left before its request was complete"));
+    });
   });
 }
 

@@ -19,7 +19,9 @@ export function openApiDocuments(table: ResourceTable): OpenApi {
     if (path === "/openapi/v2") return text(openApiV2(all, VERSION.gitVersion, await loadDescriptions()));
     const wanted = path.startsWith("/openapi/v3/") ? path.slice("/openapi/v3/".length) : "";
     const resources = all.filter((resource) => documentPath(resource) === wanted);
-    return resources.length === 0 ? undefined : text(openApiV3(resources, VERSION.gitVersion, await loadDescriptions()));
+    return resources.length === 0
+      ? undefined
+      : text(openApiV3(resources, VERSION.gitVersion, await loadDescriptions()));
   };
   return {
     document(path) {

@@ -41,7 +41,7 @@ export function fieldManagement(
 
 /** The structure of a resource's objects. */
 export function schemaOf(definition: ResourceDefinition): StructSchema | undefined {
-  return kindSchema(definition);
+  return definition.custom?.structure ?? kindSchema(definition);
 }
 
 /** What a write there does not touch, so that nobody comes to own it by sending it. */

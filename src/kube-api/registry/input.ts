@@ -2,6 +2,7 @@ import { decodeObject, type FieldValidation } from "#formats/kube-decode.ts";
 import { applyDefaults } from "#formats/kube-defaults.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import { isJsonObject } from "#formats/tree.ts";
+import { readCustom } from "../custom/read.ts";
 import type { RequestContext } from "../context.ts";
 import { apiVersionOf, type ResourceDefinition } from "../resources/definition.ts";
 import { badRequest } from "../status.ts";
@@ -26,6 +27,12 @@ export function readObject(
 ): KubeObject {
   if (!isJsonObject(value)) throw badRequest("the body of the request must be one object");
   const head = identify(definition, value);
+  if (definition.custom) {
+    const { custom, kind } = definition;
+    if (custom.deprecation) context.warn(custom.deprecation);
+    const object = readCustom(custom, kind, value, validation, duplicates, context.warn);
+    return toStored(definition, { ...head, ...object });
+  }
   const { object, warnings } = decodeObject(definition, value, validation, duplicates);
   for (const warning of warnings) context.warn(warning);
   const metadata = isJsonObject(object.metadata) ? object.metadata : {};

@@ -134,10 +134,12 @@ function carry<K extends keyof KubeObject["metadata"]>(
 export function countGeneration(definition: ResourceDefinition, object: KubeObject, old: KubeObject): void {
   if (!definition.generation) return;
   const generation = old.metadata.generation ?? 0;
-  object.metadata.generation = sameTree(desired(object), desired(old)) ? generation : generation + 1;
+  // A custom resource without a status subresource has no status of its own kind: all of it is wanted.
+  const whole = definition.custom !== undefined && !definition.subresources.has("status");
+  object.metadata.generation = sameTree(desired(object, whole), desired(old, whole)) ? generation : generation + 1;
 }
 
-function desired(object: KubeObject): object {
-  const { metadata: _, status: __, apiVersion: ___, kind: ____, ...rest } = object as KubeObject & { status?: unknown };
-  return rest;
+function desired(object: KubeObject, whole: boolean): object {
+  const { metadata: _, status, apiVersion: __, kind: ___, ...rest } = object as KubeObject & { status?: unknown };
+  return whole ? { ...rest, status } : rest;
 }

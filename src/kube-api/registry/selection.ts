@@ -1,6 +1,7 @@
 import { isGantryError, GantryError } from "#base/errors.ts";
 import { checkFieldSelector, fieldValue, parseFieldSelector, type FieldRequirement } from "#formats/field-selectors.ts";
 import { matchesSelector, parseSelector, type Selector } from "#formats/selectors.ts";
+import { isJsonObject } from "#formats/tree.ts";
 import type { Selection } from "../options.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { badRequest } from "../status.ts";
@@ -38,7 +39,8 @@ export function matcherOf(
 
 function fieldsOf(definition: ResourceDefinition, text: string): FieldRequirement[] {
   const fields = parseFieldSelector(text);
-  checkFieldSelector(fields, definition.group, definition.kind);
+  const builtIn = fields.filter(({ field }) => !definition.custom?.selectableFields.includes(field));
+  checkFieldSelector(builtIn, definition.group, definition.kind);
   return fields;
 }
 
@@ -52,7 +54,10 @@ function matchesAllFields(
   document: Document,
 ): boolean {
   return fields.every(({ field, negated, value }) => {
-    const actual = document.cached(field, (object) => fieldValue(definition.group, definition.kind, object, field));
+    const own = definition.custom?.selectableFields.includes(field);
+    const actual = document.cached(field, (object) =>
+      own ? textAt(object, field) : fieldValue(definition.group, definition.kind, object, field),
+    );
     return (actual === value) !== negated;
   });
 }
@@ -64,4 +69,14 @@ function asBadRequest<T>(parse: () => T): T {
     if (error instanceof GantryError && isGantryError(error, "invalid")) throw badRequest(error.message);
     throw error;
   }
+}
+
+/** The text of the value at a dotted path; "" when there is none. */
+function textAt(object: object, path: string): string {
+  let value: unknown = object;
+  for (const name of path.split("."))
+    value = isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return value === undefined || value === null || typeof value === "object"
+    ? ""
+    : String(value as string | number | boolean);
 }

@@ -1,3 +1,5 @@
+import type { StructSchema } from "#formats/kube-schema.ts";
+import type { JsonSchema } from "../custom/schema.ts";
 import type { AnyTable } from "#formats/kube-tables.ts";
 import type { KubeObject, Resource } from "#formats/kube-object.ts";
 
@@ -40,8 +42,21 @@ export interface ResourceDefinition extends Resource {
 
 /** What a custom resource definition says about one of its versions. */
 export interface CustomResource {
+  readonly schema: JsonSchema;
+  /** As it was given, for OpenAPI documents. */
   readonly openApiSchema: object;
+  /** The same as server-side apply needs it. */
+  readonly structure: StructSchema;
   readonly table: AnyTable;
+  /** Dotted paths. */
+  readonly selectableFields: readonly string[];
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath?: string;
+  };
+  /** Told to whoever uses this version. */
+  readonly deprecation?: string;
 }
 
 /** Whether documents of this resource are kept at all (reviews are only answered). */

@@ -1,3 +1,4 @@
+import { customStrategy, customWithStatus, definitionStrategy } from "../custom/strategy.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { jobStrategy } from "./jobs.ts";
 import { namespaceStrategy } from "./namespaces.ts";
@@ -17,13 +18,14 @@ const OWN: Readonly<Record<string, Strategy>> = {
   "jobs.batch": jobStrategy,
   "leases.coordination.k8s.io": { createOnUpdate: true },
   "runtimeclasses.node.k8s.io": needsRevision,
-  "customresourcedefinitions.apiextensions.k8s.io": { ...withoutStatus, needsResourceVersion: true },
+  "customresourcedefinitions.apiextensions.k8s.io": definitionStrategy,
 };
 
 /** The strategy of each kind; kinds that need nothing of their own get the plain one. */
 export function builtInStrategies(special: Readonly<Record<string, Strategy>>): Strategies {
   const known: Readonly<Record<string, Strategy>> = { ...OWN, ...special };
   return (definition) => {
+    if (definition.custom) return definition.subresources.has("status") ? customWithStatus : customStrategy;
     const name = qualifiedName(definition);
     const own = Object.hasOwn(known, name) ? known[name] : undefined;
     return own ?? (definition.subresources.has("status") ? withoutStatus : UNCONDITIONAL);

@@ -2,7 +2,7 @@ import { decodeObject, type FieldValidation } from "#formats/kube-decode.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import { formatSelector, selectorOf, selectorOfMap } from "#formats/selectors.ts";
 import type { LabelSelector, Scale } from "#formats/kube-types.generated.ts";
-import { copyTree, isJsonObject } from "#formats/tree.ts";
+import { copyTree, isJsonObject, setOwn } from "#formats/tree.ts";
 import { applyJsonPatch, readJsonPatch } from "#formats/json-patch.ts";
 import { applyMergePatch } from "#formats/merge-patch.ts";
 import type { Api } from "../api.ts";
@@ -49,10 +49,12 @@ async function rescale(
       ]);
     }
     const next = copyTree(current) as Scalable;
+    const own = ref.definition.custom?.scale;
     const { resourceVersion } = (scale as KubeObject).metadata;
     delete next.metadata.resourceVersion;
     if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
-    next.spec = { ...next.spec, replicas };
+    if (own) setAt(next, own.specReplicasPath, replicas);
+    else next.spec = { ...next.spec, replicas };
     return next;
   });
   return { value: scaleOf(ref, document.object) };
@@ -80,17 +82,41 @@ function withoutRevision(before: Scale, after: unknown): unknown {
   return after;
 }
 
-function scaleOf(_ref: ObjectRef, object: KubeObject): Scale {
-  const { metadata, spec = {}, status = {} } = object as Scalable;
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
-  const selector = selectorText(spec.selector);
+function scaleOf({ definition }: ObjectRef, object: KubeObject): Scale {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const own = definition.custom?.scale;
+  const { spec = {}, status = {} } = object as Scalable;
+  const selector = own ? String(valueAt(object, own.labelSelectorPath ?? "") ?? "") : selectorText(spec.selector);
+  const replicas = own ? valueAt(object, own.specReplicasPath) : spec.replicas;
+  const current = own ? valueAt(object, own.statusReplicasPath) : status.replicas;
   return {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: spec.replicas ?? 0 },
-    status: { replicas: status.replicas ?? 0, ...(selector === "" ? {} : { selector }) },
+    spec: { replicas: Number(replicas ?? 0) },
+    status: { replicas: Number(current ?? 0), ...(selector === "" ? {} : { selector }) },
   } as Scale;
+}
+
+/** The value at `.spec.replicas`. */
+function valueAt(object: object, path: string): unknown {
+  let value: unknown = object;
+  for (const name of path.split(".").filter(Boolean))
+    value = isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return path === "" ? undefined : value;
+}
+
+function setAt(object: object, path: string, value: unknown): void {
+  const names = path.split(".").filter(Boolean);
+  const last = names.pop() ?? "";
+  let at = object as Record<string, unknown>;
+  for (const name of names) {
+    const below = Object.hasOwn(at, name) ? at[name] : undefined;
+    const next = isJsonObject(below) ? below : {};
+    setOwn(at, name, next);
+    at = next;
+  }
+  setOwn(at, last, value);
 }
 
 function selectorText(selector: LabelSelector | Record<string, string> | undefined): string {
