@@ -13,8 +13,18 @@ export type EventType = "Normal" | "Warning";
 
 /** Writes Events about objects, in the background: recording never fails and never waits. */
 export interface EventRecorder {
-  /** `object` is one from the API (with kind and apiVersion); `action` is what was being done (events.k8s.io). */
-  record(object: KubeObject, type: EventType, reason: string, message: string, action?: string): void;
+  /**
+   * `object` is one from the API (with kind and apiVersion); `action` is what was being done (events.k8s.io); `fieldPath` the part of
+   * the object that is meant: `spec.containers{web}`.
+   */
+  record(
+    object: KubeObject,
+    type: EventType,
+    reason: string,
+    message: string,
+    action?: string,
+    fieldPath?: string,
+  ): void;
   /** Resolves when everything recorded so far has been written or given up. */
   flushed(): Promise<void>;
   stop(): void;
@@ -59,8 +69,8 @@ export function eventRecorder(options: EventRecorderOptions): EventRecorder {
   };
   void run();
   return {
-    record(object, type, reason, message, action) {
-      queue.push(makeEvent(options, object, { type, reason, message, action }, sequence++));
+    record(object, type, reason, message, action, fieldPath) {
+      queue.push(makeEvent(options, object, { type, reason, message, action, fieldPath }, sequence++));
     },
     flushed() {
       if (queue.length === 0 && unwritten === 0) return Promise.resolve();
@@ -85,6 +95,7 @@ interface Said {
   readonly reason: string;
   readonly message: string;
   readonly action: string | undefined;
+  readonly fieldPath: string | undefined;
 }
 
 function makeEvent(options: EventRecorderOptions, object: KubeObject, said: Said, sequence: number): Event {
@@ -100,7 +111,8 @@ function makeEvent(options: EventRecorderOptions, object: KubeObject, said: Said
       // Events about cluster-scoped objects live in the default namespace.
       namespace: object.metadata.namespace ?? "default",
     },
-    involvedObject: referenceTo(object),
+    involvedObject:
+      said.fieldPath === undefined ? referenceTo(object) : { ...referenceTo(object), fieldPath: said.fieldPath },
     type: said.type,
     reason: said.reason,
     message: shorten(said.message),

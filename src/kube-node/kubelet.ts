@@ -1,12 +1,12 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText } from "#base/errors.ts";
-import type { Container as EngineContainer } from "#containers/engine.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
 import { informer, type Informer } from "#kube-client/informer.ts";
 import { mirrorPods, type MirrorPods } from "./mirror-pods.ts";
 import { startNodeAgent } from "./node-agent.ts";
+import { containerIndex } from "./pods/container-index.ts";
 import { ANNOTATION, podUidOf } from "./pods/labels.ts";
 import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts";
 import type { NodeDeps } from "./ports.ts";
@@ -33,9 +33,9 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
   const { clock, config, engine, informers, logger } = deps;
   const podsDirectory = join(config.dataDir, "pods");
   await mkdir(podsDirectory, { recursive: true, mode: 0o710 });
-  const containersOf = (uid: string): readonly EngineContainer[] =>
-    engine.list().filter((container) => podUidOf(container) === uid);
-  const workers = podWorkers({ ...deps, containersOf });
+  // Before the workers, whose own listeners look into it.
+  const index = containerIndex(engine);
+  const workers = podWorkers({ ...deps, containersOf: index.of });
   followConfiguration(deps, workers);
   const agent = await startNodeAgent(deps);
   const mirrors = mirrorPods(deps, workers);
@@ -48,7 +48,7 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
   await Promise.all([pods.whenSynced(), informers.whenSynced()]);
   await removeOrphans(deps, podsDirectory, workers.uids());
   return {
-    streams: nodeStreams(deps, containersOf),
+    streams: nodeStreams(deps, index.of),
     get podCount() {
       return workers.size;
     },
@@ -57,6 +57,7 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
       pods.stop();
       agent.close();
       workers.close();
+      index.close();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
 import type { Node, NodeCondition } from "#formats/kube-types.generated.ts";
-import { timestamp } from "./pods/status.ts";
+import { timestamp } from "./pods/status-inputs.ts";
 import type { NodeDeps } from "./ports.ts";
 
 /** Labels that every kubelet sets on its node. */

@@ -39,6 +39,8 @@ export interface HostPort {
   unmount(path: string): void;
   /** Connects to a TCP port from inside a process's network namespace. */
   dial(pid: number, port: number): Promise<Duplex>;
+  /** Who a process (pid in the host's namespace) runs as; undefined when it is gone. */
+  userOf(pid: number): { uid: number; gid: number; supplementalGroups: number[] } | undefined;
   /** The lowest oom_score_adj that may be given: -1000, or our own where CAP_SYS_RESOURCE is missing. */
   readonly lowestOomScoreAdj: number;
   readonly capacity: { readonly cpus: number; readonly memoryBytes: number; readonly diskBytes: number };

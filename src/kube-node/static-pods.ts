@@ -8,7 +8,7 @@ import type { Logger } from "#base/logger.ts";
 import { applyDefaults } from "#formats/kube-defaults.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
 import { ANNOTATION } from "./pods/labels.ts";
-import { timestamp } from "./pods/status.ts";
+import { timestamp } from "./pods/status-inputs.ts";
 
 /** The largest manifest that is read, in bytes; and the most files of a folder. */
 const MANIFEST_BYTES = 3 * 2 ** 20;

@@ -22,8 +22,24 @@ export function hostPort(dataDir: string): HostPort {
       });
     },
     unmount: (path) => void unmount(path),
+    userOf: processUser,
     dial: async (pid, port) => dialInside(pid, port),
   };
+}
+
+/** proc_pid_status(5): the effective ids and the supplementary groups. */
+function processUser(pid: number): ReturnType<HostPort["userOf"]> {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return undefined;
+  }
+  const numbers = (name: string): number[] =>
+    (new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(text)?.[1] ?? "").split(/\s+/).filter(Boolean).map(Number);
+  const [uid, gid] = [numbers("Uid")[1], numbers("Gid")[1]];
+  if (uid === undefined || gid === undefined) return undefined;
+  return { uid, gid, supplementalGroups: numbers("Groups") };
 }
 
 /** CAP_SYS_RESOURCE (capabilities(7)): without it the kernel lets nobody lower a score. */

@@ -102,7 +102,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     security: securityOf(pod, context, inputs.allCapabilities),
     stopSignal: SIGTERM,
     log: POD_LOG,
-    origin: { pod: { uid: pod.metadata.uid } },
+    origin: { pod: { uid: pod.metadata.uid, resources: container.resources ?? {} } },
   };
 }
 

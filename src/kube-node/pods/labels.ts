@@ -1,5 +1,5 @@
 import type { Container } from "#containers/engine.ts";
-import type { Pod } from "#formats/kube-types.generated.ts";
+import type { Pod, ResourceRequirements } from "#formats/kube-types.generated.ts";
 
 /** Labels by which a pod's containers are found again, in the words that every Docker-era tool knows (dockershim's). */
 export const LABEL = {
@@ -60,6 +60,12 @@ export function podUidOf(container: Container): string | undefined {
 /** The sandbox whose namespaces the container joined. */
 export function sandboxIdOf(container: Container): string | undefined {
   return container.config.labels[LABEL.sandboxId];
+}
+
+/** The requests and limits that the container has; undefined when it was made by a version that did not write them down. */
+export function appliedResources({ config }: Container): ResourceRequirements | undefined {
+  const origin = config.origin?.["pod"] as { resources?: ResourceRequirements } | undefined;
+  return origin?.resources;
 }
 
 export function restartCountOf(container: Container): number {

@@ -1,5 +1,5 @@
 import { errorText, isGantryError } from "#base/errors.ts";
-import type { Container } from "#formats/kube-types.generated.ts";
+import type { Container, Pod } from "#formats/kube-types.generated.ts";
 import { preparePodVolumes, type PreparedVolumes } from "../volumes/pod-volumes.ts";
 import { sandboxConfig } from "./container-config.ts";
 import { isRunning, type ObservedPod } from "./observed.ts";
@@ -9,10 +9,11 @@ import { allContainers, filesVersion, observe, podIps, type PodState } from "./p
 import { podCgroup } from "./qos.ts";
 import { podResources } from "./resources.ts";
 import { startContainer } from "./start-container.ts";
-import { stopContainer } from "./terminate.ts";
+import { stopContainer, stopPod } from "./terminate.ts";
 
 /** A container that could not be made is tried again after this time. */
 const RETRY_MS = 10_000;
+const DEFAULT_GRACE_SECONDS = 30;
 const SANDBOX_RETRY_MS = 1_000;
 const LONGEST_SANDBOX_RETRY_MS = 60_000;
 
@@ -32,7 +33,7 @@ export async function perform(
     case "remove":
       return removeContainer(state, action.containerId);
     case "finish":
-      return state.deps.engine.stop(action.sandboxId, { timeoutSeconds: 0 });
+      return stopPod(state.deps, state.pod, observed, finishGraceSeconds(state));
   }
 }
 
@@ -127,14 +128,32 @@ async function stop(state: PodState, name: string, cause: StopCause, observed: O
   const { deps, pod } = state;
   const container = allContainers(pod).find((each) => each.name === name);
   if (!container) return;
-  if (cause === "liveness" || cause === "startup")
-    deps.events.record(pod, "Normal", "Killing", `Container ${name} failed ${cause} probe, will be restarted`);
   await stopContainer(
     deps,
     pod,
     container,
     observed.current.get(name),
     podIps(state, observed)[0] ?? "",
-    pod.spec?.terminationGracePeriodSeconds ?? 30,
+    stopGraceSeconds(pod, container, cause),
+    stopMessage(pod, container, cause),
   );
+}
+
+/** A probe that condemns a container may set a grace of its own. */
+function stopGraceSeconds({ spec }: Pod, container: Container, cause: StopCause): number {
+  const probe =
+    cause === "startup" ? container.startupProbe : cause === "liveness" ? container.livenessProbe : undefined;
+  return probe?.terminationGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+}
+
+/** The kubelet's words (kuberuntime_manager.go, computePodActions). */
+function stopMessage(pod: Pod, container: Container, cause: StopCause): string | undefined {
+  if (cause === "resize") return `Container ${container.name} resize requires restart`;
+  if (cause !== "liveness" && cause !== "startup") return undefined;
+  const policy = container.restartPolicy ?? pod.spec?.restartPolicy;
+  return `Container ${container.name} failed ${cause} probe${policy === "Never" ? "" : ", will be restarted"}`;
+}
+
+function finishGraceSeconds({ failure, pod }: PodState): number {
+  return failure?.graceSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
 }

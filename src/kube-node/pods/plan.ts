@@ -10,10 +10,10 @@ export type PodAction =
   | { readonly kind: "remove"; readonly containerId: string }
   /** Look again at this time (epoch milliseconds): a container's back-off ends. */
   | { readonly kind: "wake"; readonly at: number }
-  /** Every container is done for good: the sandbox goes, the records stay for logs. */
-  | { readonly kind: "finish"; readonly sandboxId: string };
+  /** The pod is done for good: what still runs of it ends, the sandbox last; the records stay for logs. */
+  | { readonly kind: "finish" };
 
-export type StopCause = "sandbox-changed" | "liveness" | "startup" | "pod-finished";
+export type StopCause = "sandbox-changed" | "liveness" | "startup" | "resize";
 
 /** What the planner needs to know besides the pod and what runs. */
 export interface PlanInputs {
@@ -90,12 +90,8 @@ export function isDone(pod: Pod, observed: ObservedPod): boolean {
 }
 
 function finishActions(observed: ObservedPod): PodAction[] {
-  const running = [...observed.current].filter(([, container]) => isRunning(container));
-  const stops = running
-    .toReversed()
-    .map(([name, { id }]): PodAction => ({ kind: "stop", containerId: id, name, cause: "pod-finished" }));
-  const sandbox = observed.sandbox;
-  return sandbox && isRunning(sandbox) ? [...stops, { kind: "finish", sandboxId: sandbox.id }] : stops;
+  const runs = isRunning(observed.sandbox) || Array.from(observed.current.values()).some(isRunning);
+  return runs ? [{ kind: "finish" }] : [];
 }
 
 /** Containers that still run in a sandbox which is no more. */

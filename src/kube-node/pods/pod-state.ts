@@ -3,11 +3,13 @@ import type { Container, Pod } from "#formats/kube-types.generated.ts";
 import type { NodeDeps } from "../ports.ts";
 import type { TokenSource } from "../volumes/files.ts";
 import type { PreparedVolumes } from "../volumes/pod-volumes.ts";
+import type { ContainerUsers } from "./container-users.ts";
 import type { CrashBackoff } from "./crash-backoff.ts";
 import { isRunning, observePod, type ObservedPod } from "./observed.ts";
 import type { ProbeSet } from "./probe-set.ts";
 import type { ImagePuller } from "./pull-image.ts";
-import { podStatus, type PodFailure, type Waiting } from "./status.ts";
+import { podStatus } from "./status.ts";
+import type { PodFailure, ResizeState, Waiting } from "./status-inputs.ts";
 import type { StatusWriter } from "./status-writer.ts";
 
 export interface WorkerDeps extends NodeDeps {
@@ -41,6 +43,10 @@ export interface PodState {
   readonly retryAt: Map<string, number>;
   /** Last words of runs that ended, by container id. */
   readonly lastWords: Map<string, string>;
+  /** Who the containers run as. */
+  readonly users: ContainerUsers;
+  /** Resources that were changed and are not all in place. */
+  resize: ResizeState | undefined;
   /** The kubelet ended the pod: past its deadline, evicted. */
   failure: PodFailure | undefined;
   prepared: PreparedVolumes | undefined;
@@ -82,6 +88,9 @@ export function report(state: PodState, observed: ObservedPod): void {
     started: probes.started,
     failure: state.failure,
     terminationMessage: (id) => state.lastWords.get(id),
+    user: (container) => state.users.of(container),
+    ending: endIsDue(state),
+    resize: state.resize,
   });
   writer.set(pod, status);
 }

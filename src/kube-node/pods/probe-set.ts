@@ -2,6 +2,7 @@ import type { Container, Pod } from "#formats/kube-types.generated.ts";
 import type { NodeDeps } from "../ports.ts";
 import { startProbes, type ContainerProbes, type ProbeKind } from "../probes/prober.ts";
 import { execCapture } from "../streams/exec-capture.ts";
+import { containerEvent } from "./container-event.ts";
 import { isRunning, type ObservedPod } from "./observed.ts";
 
 /** The probes of all containers of a pod, started and ended with them. */
@@ -32,7 +33,14 @@ export function probeSet(
       },
       onChange: options.onChange,
       onFailure: (kind, message) =>
-        deps.events.record(options.pod(), "Warning", "Unhealthy", `${WORDS[kind]} probe failed: ${message}`),
+        containerEvent(
+          deps,
+          options.pod(),
+          container,
+          "Warning",
+          "Unhealthy",
+          `${WORDS[kind]} probe failed: ${message}`,
+        ),
       known: knownState(options.pod(), id),
     });
   return {

@@ -1,30 +1,10 @@
+import { isSidecar, qosClass as classOf, type QosClass } from "#formats/kube-pod.ts";
+import { quantityNumber } from "#formats/quantity.ts";
 import type { Container, Pod } from "#formats/kube-types.generated.ts";
-import { cpuMillis, memoryBytes } from "./resources.ts";
 
-export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
-
-/** The pod's quality of service class (Kubernetes documentation, "Pod Quality of Service Classes"). */
-export function qosClass(pod: Pod): QosClass {
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  const podLevel = pod.spec?.resources;
-  if (podLevel && (Object.keys(podLevel.requests ?? {}).length > 0 || Object.keys(podLevel.limits ?? {}).length > 0))
-    return classOf([podLevel]);
-  return classOf(containers.map((container) => container.resources ?? {}));
-}
-
-function classOf(resources: readonly NonNullable<Container["resources"]>[]): QosClass {
-  const asks = (list: Record<string, string> | undefined): boolean => cpuMillis(list) > 0 || memoryBytes(list) > 0;
-  if (!resources.some(({ requests, limits }) => asks(requests) || asks(limits))) return "BestEffort";
-  const guaranteed = resources.every(({ requests, limits }) => {
-    const cpu = cpuMillis(limits);
-    const memory = memoryBytes(limits);
-    if (cpu === 0 || memory === 0) return false;
-    return (
-      (requests?.["cpu"] === undefined || cpuMillis(requests) === cpu) &&
-      (requests?.["memory"] === undefined || memoryBytes(requests) === memory)
-    );
-  });
-  return guaranteed ? "Guaranteed" : "Burstable";
+/** The pod's quality of service class. */
+export function qosClass({ spec }: Pod): QosClass {
+  return classOf(spec ?? { containers: [] });
 }
 
 /** Directory of the pod's cgroup below each controller's root. */
@@ -34,13 +14,33 @@ export function podCgroup(pod: Pod): string {
   return `${parent}/pod${pod.metadata.uid}`;
 }
 
+const GUARANTEED = -997;
+const BEST_EFFORT = 1000;
+
 /**
  * How readily the kernel kills a container when memory is short (kubelet's pkg/kubelet/qos/policy.go): guaranteed -997,
- * best effort 1000, burstable between 2 and 999 by its share of the node's memory.
+ * best effort 1000, burstable between 3 and 999 by its share of the node's memory; a sidecar no sooner than those it serves.
  */
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
-  if (pod.spec?.priorityClassName === "system-node-critical" || qosClass(pod) === "Guaranteed") return -997;
-  if (qosClass(pod) === "BestEffort") return 1000;
-  const adjust = 1000 - Math.floor((1000 * memoryBytes(container.resources?.requests)) / nodeMemoryBytes);
-  return Math.min(999, Math.max(2, adjust));
+  const qos = qosClass(pod);
+  if (pod.spec?.priorityClassName === "system-node-critical" || qos === "Guaranteed") return GUARANTEED;
+  if (qos === "BestEffort") return BEST_EFFORT;
+  const containers = pod.spec?.containers ?? [];
+  const spareBytes = sharedRequest(pod);
+  const score = ({ resources }: Container): number => {
+    const bytes = quantityNumber(resources?.requests?.["memory"]) + spareBytes;
+    return 1000 - Math.floor((1000 * bytes) / nodeMemoryBytes);
+  };
+  const own = score(container);
+  const adjust = isSidecar(container) ? Math.min(own, ...containers.map(score)) : own;
+  return Math.min(BEST_EFFORT - 1, Math.max(1000 + GUARANTEED, adjust));
+}
+
+/** What a request of the pod as a whole leaves, beyond its containers' own, for each of them. */
+function sharedRequest({ spec }: Pod): number {
+  const podLevel = quantityNumber(spec?.resources?.requests?.["memory"]);
+  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? []).filter(isSidecar)];
+  if (podLevel === 0 || containers.length === 0) return 0;
+  const own = containers.reduce((sum, { resources }) => sum + quantityNumber(resources?.requests?.["memory"]), 0);
+  return Math.max(0, (podLevel - own) / containers.length);
 }

@@ -1,30 +1,22 @@
-import { quantityMillis, quantityNumber } from "#formats/quantity.ts";
+import { isPodLevelResource, podLimits, podRequests, qosClass } from "#formats/kube-pod.ts";
+import { milliValue, quantityMillis, quantityNumber, quantityValue, type Quantity } from "#formats/quantity.ts";
 import type { OciResources } from "#formats/oci-spec.ts";
-import type { Container, Pod, ResourceRequirements } from "#formats/kube-types.generated.ts";
+import type { Pod, PodSpec, ResourceRequirements } from "#formats/kube-types.generated.ts";
 
 /** CFS period in microseconds: the kubelet's default. */
 const CPU_PERIOD_MICROS = 100_000;
 const SMALLEST_QUOTA_MICROS = 1_000;
 const SMALLEST_SHARES = 2;
-
-type List = Record<string, string> | undefined;
-
-/** The list's CPU in thousandths of a core; 0 when absent. */
-export function cpuMillis(list: List): number {
-  return quantityMillis(list?.["cpu"]);
-}
-
-/** The list's memory in bytes; 0 when absent. */
-export function memoryBytes(list: List): number {
-  return quantityNumber(list?.["memory"]);
-}
+const LARGEST_SHARES = 262_144;
+/** Takes a limit away. */
+const UNLIMITED = -1;
 
 /** Pure: a container's requests and limits as cgroup settings (kubelet's kuberuntime_container_linux.go). */
 export function containerResources(resources: ResourceRequirements | undefined): OciResources {
   const { requests, limits } = resources ?? {};
-  const requested = requests?.["cpu"] !== undefined ? cpuMillis(requests) : cpuMillis(limits);
-  const quota = cpuMillis(limits);
-  const memory = memoryBytes(limits);
+  const requested = quantityMillis(requests?.["cpu"] ?? limits?.["cpu"]);
+  const quota = quantityMillis(limits?.["cpu"]);
+  const memory = quantityNumber(limits?.["memory"]);
   return {
     cpu: { shares: cpuShares(requested), ...(quota > 0 ? { quota: cpuQuota(quota), period: CPU_PERIOD_MICROS } : {}) },
     // Pods get no swap unless the node is told otherwise (NoSwap): memory plus swap equals memory.
@@ -32,29 +24,51 @@ export function containerResources(resources: ResourceRequirements | undefined):
   };
 }
 
-/** Pure: the pod's own cgroup: the sum of its containers; limits only where every container has one. */
-export function podResources(pod: Pod): OciResources {
-  if (pod.spec?.resources) return containerResources(pod.spec.resources);
-  const containers: readonly Container[] = pod.spec?.containers ?? [];
-  const sum = (of: (container: Container) => number): number =>
-    containers.reduce((total, container) => total + of(container), 0);
-  const limited = (of: (container: Container) => number): number =>
-    containers.every((container) => of(container) > 0) ? sum(of) : 0;
-  const shares = cpuShares(
-    sum((container) => cpuMillis(container.resources?.requests) || cpuMillis(container.resources?.limits)),
-  );
-  const quota = limited((container) => cpuMillis(container.resources?.limits));
-  const memory = limited((container) => memoryBytes(container.resources?.limits));
+/** Pure: as `containerResources` for a container that runs: a limit that is no longer there is taken away. */
+export function resizedResources(resources: ResourceRequirements | undefined): OciResources {
+  const { cpu, memory } = containerResources(resources);
+  return {
+    cpu: { quota: UNLIMITED, period: CPU_PERIOD_MICROS, ...cpu },
+    memory: memory ?? { limit: UNLIMITED, swap: UNLIMITED },
+  };
+}
+
+/**
+ * Pure: the pod's own cgroup (kubelet's ResourceConfigForPod): what the scheduler counts for it, and limits only where the pod or every
+ * container has one.
+ */
+export function podResources({ spec }: Pod): OciResources {
+  if (!spec || qosClass(spec) === "BestEffort") return { cpu: { shares: SMALLEST_SHARES } };
+  const requests = podRequests(spec);
+  const limits = podLimits(spec);
+  const shares = cpuShares(millis(requests.get("cpu")));
+  const quota = isLimited(spec, "cpu") ? millis(limits.get("cpu")) : 0;
+  const memory = isLimited(spec, "memory") ? bytes(limits.get("memory")) : 0;
   return {
     cpu: { shares, ...(quota > 0 ? { quota: cpuQuota(quota), period: CPU_PERIOD_MICROS } : {}) },
     ...(memory > 0 ? { memory: { limit: memory } } : {}),
   };
 }
 
-function cpuShares(millis: number): number {
-  return Math.max(SMALLEST_SHARES, Math.floor((millis * 1024) / 1000));
+function isLimited(spec: PodSpec, name: "cpu" | "memory"): boolean {
+  if (isPodLevelResource(name) && quantityMillis(spec.resources?.limits?.[name]) > 0) return true;
+  return [...spec.containers, ...(spec.initContainers ?? [])].every(
+    ({ resources }) => quantityMillis(resources?.limits?.[name]) > 0,
+  );
 }
 
-function cpuQuota(millis: number): number {
-  return Math.max(SMALLEST_QUOTA_MICROS, Math.floor((millis * CPU_PERIOD_MICROS) / 1000));
+function millis(quantity: Quantity | undefined): number {
+  return quantity ? Number(milliValue(quantity)) : 0;
+}
+
+function bytes(quantity: Quantity | undefined): number {
+  return quantity ? Number(quantityValue(quantity)) : 0;
+}
+
+function cpuShares(cpuMillis: number): number {
+  return Math.min(LARGEST_SHARES, Math.max(SMALLEST_SHARES, Math.floor((cpuMillis * 1024) / 1000)));
+}
+
+function cpuQuota(cpuMillis: number): number {
+  return Math.max(SMALLEST_QUOTA_MICROS, Math.floor((cpuMillis * CPU_PERIOD_MICROS) / 1000));
 }

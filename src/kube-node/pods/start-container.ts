@@ -4,9 +4,11 @@ import { errorText, GantryError, isGantryError } from "#base/errors.ts";
 import type { Image } from "#images/image-store.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Container, Pod } from "#formats/kube-types.generated.ts";
+import type { EventType } from "#kube-client/events.ts";
 import type { NodeDeps } from "../ports.ts";
 import type { PreparedVolume } from "../volumes/pod-volumes.ts";
 import { containerConfig } from "./container-config.ts";
+import { containerEvent } from "./container-event.ts";
 import { containerEnvironment } from "./environment.ts";
 import { runHook } from "./hooks.ts";
 import { formatResolvConf, parseResolvConf, podHosts, podResolvConf } from "./network-files.ts";
@@ -33,29 +35,32 @@ const HOOK_TIMEOUT_MS = 30_000;
  */
 export async function startContainer(deps: NodeDeps, inputs: StartInputs): Promise<string> {
   const { pod, container } = inputs;
-  const { engine, events } = deps;
+  const { engine } = deps;
+  const say = (type: EventType, reason: string, message: string): void =>
+    containerEvent(deps, pod, container, type, reason, message);
   const config = await withReason(
     "CreateContainerConfigError",
     () => makeConfig(deps, inputs),
-    (text) => events.record(pod, "Warning", "Failed", `Error: ${text}`),
+    (text) => say("Warning", "Failed", `Error: ${text}`),
   );
   const created = await withReason(
     "CreateContainerError",
     () => createOnce(deps, config),
-    (text) => events.record(pod, "Warning", "Failed", `Error: ${text}`),
+    (text) => say("Warning", "Failed", `Error: ${text}`),
   );
-  events.record(pod, "Normal", "Created", `Created container: ${container.name}`);
+  say("Normal", "Created", "Container created");
   await withReason(
     "RunContainerError",
     () => engine.start(created),
-    (text) => events.record(pod, "Warning", "Failed", `Error: ${text}`),
+    (text) => say("Warning", "Failed", `Error: ${text}`),
   );
-  events.record(pod, "Normal", "Started", `Started container ${container.name}`);
+  say("Normal", "Started", "Container started");
   const hook = container.lifecycle?.postStart;
   if (hook) {
     const result = await runHook(hook, container, created, inputs.podIps[0] ?? "", deps, HOOK_TIMEOUT_MS);
     if (!result.ok) {
-      events.record(pod, "Warning", "FailedPostStartHook", `PostStartHook failed: ${result.message}`);
+      // What the hook's server or command said may hold secrets: it is not told (kuberuntime_container.go).
+      say("Warning", "FailedPostStartHook", "PostStartHook failed");
       await engine.stop(created, { timeoutSeconds: pod.spec?.terminationGracePeriodSeconds ?? 30 });
       throw new GantryError("exec-failed", result.message, { reason: "PostStartHookError" });
     }

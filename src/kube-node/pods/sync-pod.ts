@@ -1,5 +1,6 @@
 import { restartCountOf } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
+import { containerEvent } from "./container-event.ts";
 import { perform, prepareVolumes } from "./perform.ts";
 import { planPod } from "./plan.ts";
 import { podDirectory } from "./pod-context.ts";
@@ -88,8 +89,10 @@ function sayBackoff({ deps, pod, uid, waiting }: PodState, name: string, delayMs
   const message = `back-off ${goDuration(delayMs)} restarting failed container=${name} pod=${metadata.name}_${metadata.namespace}(${uid})`;
   if (waiting.get(name)?.message === message) return;
   waiting.set(name, { reason: "CrashLoopBackOff", message });
-  deps.events.record(
+  containerEvent(
+    deps,
     pod,
+    { name },
     "Warning",
     "BackOff",
     `Back-off restarting failed container ${name} in pod ${metadata.name}_${metadata.namespace}(${uid})`,

@@ -2,6 +2,7 @@ import type { Container as EngineContainer } from "#containers/engine.ts";
 import type { Container, Pod } from "#formats/kube-types.generated.ts";
 import { isGantryError } from "#base/errors.ts";
 import type { NodeDeps } from "../ports.ts";
+import { containerEvent } from "./container-event.ts";
 import { runHook } from "./hooks.ts";
 import { isRunning, type ObservedPod } from "./observed.ts";
 import { isSidecar } from "./plan.ts";
@@ -22,7 +23,7 @@ export async function stopPod(deps: NodeDeps, pod: Pod, observed: ObservedPod, g
   if (observed.sandbox && isRunning(observed.sandbox)) await engineStop(deps, observed.sandbox.id, 0);
 }
 
-/** Runs the preStop hook and ends one container; what is left of the grace is the container's. */
+/** Runs the preStop hook and ends one container; what is left of the grace is the container's. `message` says why. */
 export async function stopContainer(
   deps: NodeDeps,
   pod: Pod,
@@ -30,14 +31,15 @@ export async function stopContainer(
   found: EngineContainer | undefined,
   podIp: string,
   graceSeconds: number,
+  message = `Stopping container ${container.name}`,
 ): Promise<void> {
   if (!found || !isRunning(found)) return;
-  deps.events.record(pod, "Normal", "Killing", `Stopping container ${container.name}`);
+  containerEvent(deps, pod, container, "Normal", "Killing", message);
   const started = deps.clock.now();
   const hook = container.lifecycle?.preStop;
   if (hook && graceSeconds > 0) {
     const result = await runHook(hook, container, found.id, podIp, deps, graceSeconds * 1000);
-    if (!result.ok) deps.events.record(pod, "Warning", "FailedPreStopHook", `PreStopHook failed: ${result.message}`);
+    if (!result.ok) containerEvent(deps, pod, container, "Warning", "FailedPreStopHook", "PreStopHook failed");
   }
   await engineStop(deps, found.id, Math.max(0, graceSeconds - (deps.clock.now() - started) / 1000));
 }

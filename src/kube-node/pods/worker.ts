@@ -1,5 +1,6 @@
 import { errorText } from "#base/errors.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
+import { containerUsers } from "./container-users.ts";
 import { crashBackoff } from "./crash-backoff.ts";
 import { endPod, killAll } from "./end-pod.ts";
 import { tokenSource } from "./pod-context.ts";
@@ -147,6 +148,8 @@ function podState(deps: WorkerDeps, pod: Pod, loop: { poke(): void; wakeAt(at: n
     sandboxNotBefore: 0,
     sandboxFailures: 0,
     lastWords: new Map(),
+    users: containerUsers(deps.host),
+    resize: undefined,
     failure:
       pod.status?.phase === "Failed"
         ? { reason: pod.status.reason ?? "", message: pod.status.message ?? "" }
