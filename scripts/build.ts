@@ -2,6 +2,7 @@
 import { globSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename } from "node:path";
+import { execFileSync } from "node:child_process";
 import { build } from "esbuild";
 
 const root = new URL("../", import.meta.url).pathname;
@@ -11,6 +12,7 @@ const dist = `${root}dist`;
 const workers = globSync("src/**/*.worker.ts", { cwd: root });
 const entries = [
   "src/main/gantry.ts",
+  "src/main/daemon.ts",
   "src/main/index.ts",
   ...workers,
   ...globSync("src/main/gantry-runtime.ts", { cwd: root }),
@@ -37,3 +39,14 @@ await build({
   legalComments: "linked",
   logLevel: "warning",
 });
+
+// The compiled code of what `gantry up` loads is kept beside the bundle, so that the first start is as fast as the next ones.
+const load = ["daemon.js", "index.js"].map((file) => `await import(${JSON.stringify(`${dist}/${file}`)});`).join("");
+execFileSync(
+  `${root}bin/node`,
+  ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", `${load} process.exit(0)`],
+  {
+    env: { ...process.env, NODE_COMPILE_CACHE: `${dist}/.compile-cache` },
+    stdio: "inherit",
+  },
+);
