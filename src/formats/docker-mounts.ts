@@ -130,8 +130,7 @@ function bindMount(mount: DockerMount, target: string, exists: (path: string) =>
     throw fail(`invalid propagation mode: ${options.Propagation}`);
   if (!posix.isAbsolute(source)) throw fail(`invalid mount path: '${source}' mount path must be absolute`);
   if (!exists(source) && !options.CreateMountpoint) throw fail(`bind source path does not exist: ${source}`);
-  if (options.ReadOnlyForceRecursive)
-    throw new GantryError("unsupported", "BindOptions.ReadOnlyForceRecursive is not supported", { field: "Mounts" });
+  checkReadOnly(mount, fail);
   return {
     kind: "bind",
     source: cleanPath(source),
@@ -141,6 +140,19 @@ function bindMount(mount: DockerMount, target: string, exists: (path: string) =>
     create: options.CreateMountpoint ?? false,
     recursive: !options.NonRecursive,
   };
+}
+
+/** A read-only bind is so for the mounts below it too. */
+function checkReadOnly({ ReadOnly, BindOptions: options = {} }: DockerMount, fail: Fail): void {
+  if (options.ReadOnlyNonRecursive && options.ReadOnlyForceRecursive)
+    throw fail("bind.readonly-non-recursive and bind.readonly-force-recursive conflict");
+  if (options.ReadOnlyNonRecursive && ReadOnly)
+    throw new GantryError("unsupported", "BindOptions.ReadOnlyNonRecursive is not supported", { field: "Mounts" });
+  if (!options.ReadOnlyForceRecursive) return;
+  if (!ReadOnly) throw fail("ReadOnlyForceRecursive requires ReadOnly to be specified");
+  if (options.NonRecursive) throw fail("ReadOnlyForceRecursive conflicts with NonRecursive");
+  if (options.Propagation !== "rprivate")
+    throw fail('ReadOnlyForceRecursive requires Propagation to be specified as "rprivate"');
 }
 
 function volumeMount(mount: DockerMount, target: string, fail: Fail): MountRequest {

@@ -3,15 +3,24 @@ import type { Deps } from "../deps.ts";
 import { param, type Handler } from "../http/call.ts";
 import { empty, json } from "../http/reply.ts";
 import { historyDocument, imageDocument } from "./documents.ts";
+import { checkPlatform, platformOf } from "./platform.ts";
 
 /** GET /images/{name}/json. */
 export function inspectImageHandler(deps: Deps): Handler {
-  return async (call) => json(call.response, 200, imageDocument(deps.images.get(param(call)), "overlay2"));
+  return async (call) =>
+    json(
+      call.response,
+      200,
+      imageDocument(checkPlatform(deps.images.get(param(call)), param(call), platformOf(call.query)), "overlay2"),
+    );
 }
 
 /** GET /images/{name}/history. */
 export function historyHandler(deps: Deps): Handler {
-  return async (call) => json(call.response, 200, historyDocument(deps.images.history(param(call))));
+  return async (call) => {
+    checkPlatform(deps.images.get(param(call)), param(call), platformOf(call.query));
+    json(call.response, 200, historyDocument(deps.images.history(param(call))));
+  };
 }
 
 /** POST /images/{name}/tag. */
@@ -29,6 +38,10 @@ export function tagHandler(deps: Deps): Handler {
 /** DELETE /images/{name}. */
 export function removeImageHandler(deps: Deps): Handler {
   return async (call) => {
+    if (call.query.has("platforms"))
+      throw new GantryError("unsupported", "removing one platform of an image is not supported", {
+        field: "platforms",
+      });
     const removed = await deps.images.remove(param(call), {
       force: call.query.flag("force"),
       prune: !call.query.flag("noprune"),

@@ -1,9 +1,8 @@
-import { errorText, GantryError } from "#base/errors.ts";
-import { object, text } from "#formats/docker-json.ts";
-import type { Platform } from "#formats/image-config.ts";
+import { GantryError } from "#base/errors.ts";
 import type { Deps } from "../deps.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
 import { progressWriter, stream } from "../http/reply.ts";
+import { checkPlatform, parsePlatform, platformOf } from "./platform.ts";
 import { registryAuth } from "./registry-auth.ts";
 
 /** POST /images/load: a `docker save` or OCI archive. */
@@ -11,6 +10,14 @@ export function loadHandler(deps: Deps): Handler {
   return async (call) => {
     const progress = progressWriter(call);
     const quiet = call.query.flag("quiet");
+    const platform = platformOf(call.query);
+    if (platform && platform.architecture !== deps.host.goArch) {
+      throw new GantryError(
+        "unsupported",
+        `loading images of ${platform.os}/${platform.architecture} is not supported on this machine`,
+        { field: "platform" },
+      );
+    }
     try {
       const loaded = await deps.images.load(call.body, quiet ? undefined : progress.send);
       for (const name of loaded) {
@@ -30,7 +37,8 @@ export function saveHandler(deps: Deps): Handler {
     const single = call.params["name"];
     const names = single === undefined ? call.query.all("names").flatMap((each) => each.split(",")) : [single];
     if (names.length === 0) throw new GantryError("invalid", "no images named");
-    for (const name of names) deps.images.get(name);
+    const platform = platformOf(call.query);
+    for (const name of names) checkPlatform(deps.images.get(name), name, platform);
     await stream(call, deps.images.save(names), "application/x-tar");
   };
 }
@@ -89,23 +97,11 @@ async function importImage(deps: Deps, call: Call, report: (message: object) => 
   report({ status: id });
 }
 
-/** `linux/arm64/v8`; undefined when empty. Throws `invalid`. */
-export function parsePlatform(text: string): Platform | undefined {
-  if (text === "") return undefined;
-  const [os = "", architecture = "", variant, ...rest] = text.split("/");
-  if (os === "" || architecture === "" || rest.length > 0)
-    throw new GantryError(
-      "invalid",
-      `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
-    );
-  return { os, architecture, ...(variant !== undefined && { variant }) };
-}
-
 /** POST /images/{name}/push. */
 export function pushHandler(deps: Deps): Handler {
   return async (call) => {
     const tag = call.query.text("tag");
-    const platform = parsePushPlatform(call.query.text("platform"));
+    const platform = platformOf(call.query);
     const auth = registryAuth(call);
     const progress = progressWriter(call);
     try {
@@ -121,21 +117,4 @@ export function pushHandler(deps: Deps): Handler {
       progress.finish(error);
     }
   };
-}
-
-const platformDocument = object({ architecture: text, os: text, variant: text });
-
-/** Since API 1.46 a push names a platform as a JSON document. */
-function parsePushPlatform(parameter: string): Platform | undefined {
-  if (parameter === "") return undefined;
-  const { architecture = "", os = "", variant } = platformDocument(parseJson(parameter), "platform");
-  return { architecture, os, ...(variant !== undefined && { variant }) };
-}
-
-function parseJson(parameter: string): unknown {
-  try {
-    return JSON.parse(parameter) as unknown;
-  } catch (error) {
-    throw new GantryError("invalid", `failed to parse platform: ${errorText(error)}`, {}, error);
-  }
 }

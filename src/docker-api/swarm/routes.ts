@@ -35,6 +35,7 @@ export function refusalRoutes(): Route[] {
     ...METHODS.map((method) => route(method, "/plugins/{rest...}", refused("plugin management"))),
     route("GET", "/distribution/{name...}/json", refused("looking up an image's distribution")),
     route("POST", "/auth", refused("logging in to a registry")),
+    route("PUT", "/volumes/{name}", refused("updating a cluster volume")),
     route("POST", "/session", refused("a BuildKit session")),
     route("POST", "/grpc", refused("BuildKit's gRPC protocol")),
     route("GET", "/containers/{name}/checkpoints", refused("checkpoint")),
