@@ -1,7 +1,8 @@
 import type { Clock } from "#base/clock.ts";
-import { GantryError } from "#base/errors.ts";
+import { errorText, GantryError } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
@@ -27,10 +28,19 @@ import type { Controller, ControllerContext } from "./controllers/shared/control
 import { statefulSetController } from "./controllers/statefulset/controller.ts";
 import { taintEvictionController } from "./controllers/taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./controllers/ttl/controller.ts";
+import { volumeBinder } from "./controllers/volume/binder.ts";
+import { ephemeralVolumeController } from "./controllers/volume/ephemeral.ts";
+import { expandController } from "./controllers/volume/expand.ts";
+import { ensureLocalClass } from "./controllers/volume/local-path.ts";
+import type { LocalVolumes, VolumeParts } from "./controllers/volume/parts.ts";
+import { claimProtection, volumeProtection } from "./controllers/volume/protection.ts";
+
+export type { LocalVolumes } from "./controllers/volume/parts.ts";
 
 /** What some controllers need to know of their cluster. */
 interface Settings {
   readonly rootCa: string | undefined;
+  readonly localVolumes: LocalVolumes;
 }
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
@@ -42,10 +52,19 @@ const CONTROLLERS = {
   "disruption-controller": disruptionController,
   "endpoints-controller": endpointsController,
   "endpointslice-controller": endpointSliceController,
+  "ephemeral-volume-controller": ephemeralVolumeController,
   "garbage-collector-controller": garbageCollector,
   "job-controller": jobController,
   "namespace-controller": namespaceController,
   "node-lifecycle-controller": nodeLifecycleController,
+  "persistentvolume-binder-controller": (context, settings) => {
+    const parts = volumeParts(context, settings);
+    const binder = volumeBinder(parts);
+    return withLocalClass(parts, binder);
+  },
+  "persistentvolume-expander-controller": (context, settings) => expandController(volumeParts(context, settings)),
+  "persistentvolume-protection-controller": volumeProtection,
+  "persistentvolumeclaim-protection-controller": claimProtection,
   "pod-garbage-collector-controller": podGcController,
   "replicaset-controller": (context) => replicaSetController(context),
   "replicationcontroller-controller": replicationController,
@@ -73,6 +92,8 @@ export interface ControllersOptions {
   readonly informers?: InformerFactory;
   /** The API server's certificate authority (PEM), to be published in every namespace; without it none is. */
   readonly rootCa?: string;
+  /** Where volumes of the class `local-path` lie on the nodes, and how they are removed. */
+  readonly localVolumes?: LocalVolumes;
   /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
   readonly which?: readonly string[];
 }
@@ -106,7 +127,7 @@ export function startControllers(options: ControllersOptions): Controllers {
       return made;
     },
   };
-  const settings: Settings = { rootCa: options.rootCa };
+  const settings: Settings = { rootCa: options.rootCa, localVolumes: options.localVolumes ?? NO_DIRECTORIES };
   const controllers = selected(options.which ?? ["*"]).flatMap((name) => CONTROLLERS[name](context, settings) ?? []);
   let stopped = false;
   const begin = async (): Promise<void> => {
@@ -124,6 +145,37 @@ export function startControllers(options: ControllersOptions): Controllers {
       await Promise.all(controllers.map((each) => each.stop()));
       for (const recorder of recorders.values()) recorder.stop();
       if (!options.informers) informers.stop();
+    },
+  };
+}
+
+/** For clusters whose nodes have no disks. */
+const NO_DIRECTORIES: LocalVolumes = { directory: "/var/lib/gantry/volumes", remove: () => Promise.resolve() };
+
+function volumeParts(context: ControllerContext, { localVolumes }: Settings): VolumeParts {
+  return {
+    context,
+    claims: context.informers.informer(RESOURCES.persistentvolumeclaims),
+    volumes: context.informers.informer(RESOURCES.persistentvolumes),
+    classes: context.informers.informer(RESOURCES.storageclasses),
+    events: context.events("persistentvolume-controller"),
+    local: localVolumes,
+  };
+}
+
+/** The binder does not wait for the class: that comes by its own event. */
+function withLocalClass(parts: VolumeParts, binder: Controller): Controller {
+  return {
+    name: binder.name,
+    get idle() {
+      return binder.idle;
+    },
+    stop: binder.stop,
+    start() {
+      binder.start();
+      ensureLocalClass(parts).catch((error: unknown) => {
+        parts.context.logger.warn({ error: errorText(error) }, "storage class local-path not made");
+      });
     },
   };
 }

@@ -22,6 +22,8 @@ import { schedulingLoop } from "./scheduler/run/loop.ts";
 import { nodeHandler } from "./scheduler/run/node-events.ts";
 import { podHandler } from "./scheduler/run/pod-events.ts";
 import { namespaceHandler } from "./scheduler/run/namespace-events.ts";
+import { volumeHandlers } from "./scheduler/run/volume-events.ts";
+import { volumeBindings, volumeLookup } from "./scheduler/run/volumes.ts";
 import { workloadSelectors } from "./scheduler/run/workloads.ts";
 
 export type { ProfileConfig } from "./scheduler/config/build-profile.ts";
@@ -64,12 +66,13 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   let stopped = false;
   const unsubscribe: (() => void)[] = [];
   const begin = async (): Promise<void> => {
-    await Promise.all([nodes, pods, namespaces].map((each) => each.whenSynced()));
+    await informers.whenSynced();
     if (stopped) return;
     unsubscribe.push(
       namespaces.addHandler(namespaceHandler(context)),
       nodes.addHandler(nodeHandler(context)),
       pods.addHandler(podHandler(context)),
+      ...volumeHandlers(context, informers),
     );
     started = true;
     loop.wake();
@@ -109,6 +112,8 @@ function makeContext(
     namespaces,
     images: imageTable(cluster),
     workloadSelector: workloadSelectors(informers),
+    volumes: volumeLookup(informers),
+    bindVolumes: volumeBindings(client, informers, clock),
     budgets: () => Array.from(budgets.cache.values()),
     fits: (cycle) => rowCheck(profiles.get(schedulerName) ?? NO_PLUGINS, cycle),
     evict: (preemptor, victims, nodeName) => evictFor(context, preemptor, victims, nodeName),

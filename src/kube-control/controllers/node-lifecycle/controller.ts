@@ -47,7 +47,8 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
     },
   });
   return {
-    ...inner,
+    name: inner.name,
+    start: inner.start,
     get idle() {
       return inner.idle;
     },

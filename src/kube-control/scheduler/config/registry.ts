@@ -31,6 +31,9 @@ import { schedulingGatesPlugin } from "../plugins/scheduling-gates.ts";
 import { taintTolerationPlugin } from "../plugins/taint-toleration.ts";
 import type { SpreadArgs } from "../plugins/topology-spread/constraints.ts";
 import { topologySpreadPlugin } from "../plugins/topology-spread/plugin.ts";
+import { volumeBindingPlugin, type VolumeBindingParts } from "../plugins/volumes/binding.ts";
+import type { VolumeLookup } from "../plugins/volumes/lookup.ts";
+import { volumeRestrictionsPlugin, volumeZonePlugin } from "../plugins/volumes/restrictions.ts";
 
 /** What plugins are built from. */
 export interface PluginParts {
@@ -40,6 +43,8 @@ export interface PluginParts {
   readonly namespaces: NamespaceTable;
   readonly images: ImageTable;
   readonly workloadSelector: (pod: Pod) => Selector | undefined;
+  readonly volumes: VolumeLookup;
+  readonly bindVolumes: VolumeBindingParts["bindVolumes"];
   readonly budgets: () => readonly PodDisruptionBudget[];
   readonly fits: (cycle: Cycle) => FitsOn;
   readonly evict: (preemptor: PodInfo, victims: readonly PodInfo[], nodeName: string) => Promise<void>;
@@ -68,6 +73,9 @@ export const REGISTRY: Readonly<Record<string, PluginFactory>> = {
   NodeAffinity: (_, args: { readonly addedAffinity?: AddedAffinity }) => nodeAffinityPlugin(args.addedAffinity),
   NodePorts: () => nodePortsPlugin,
   NodeResourcesFit: (_, args: FitArgs) => nodeResourcesFitPlugin(args),
+  VolumeRestrictions: ({ volumes }) => volumeRestrictionsPlugin(volumes),
+  VolumeBinding: (parts) => volumeBindingPlugin(parts),
+  VolumeZone: ({ volumes }) => volumeZonePlugin(volumes),
   PodTopologySpread: (parts, args: SpreadArgs) => topologySpreadPlugin(parts, args),
   InterPodAffinity: (parts, args: PodAffinityArgs) => podAffinityPlugin(parts, args),
   DefaultPreemption: (parts, args: PreemptionArgs) => preemptionPlugin(parts, args),
@@ -87,6 +95,9 @@ export const DEFAULT_PLUGINS: readonly (readonly [name: string, weight: number])
   ["NodeAffinity", 2],
   ["NodePorts", 0],
   ["NodeResourcesFit", 1],
+  ["VolumeRestrictions", 0],
+  ["VolumeBinding", 0],
+  ["VolumeZone", 0],
   ["PodTopologySpread", 2],
   ["InterPodAffinity", 2],
   ["DefaultPreemption", 0],

@@ -30,6 +30,8 @@ export function testProfile(cluster: ClusterState, options: TestProfileOptions =
       namespaces,
       images: imageTable(cluster),
       workloadSelector: () => options.workloadSelector,
+      volumes: { claim: () => undefined, volume: () => undefined, volumes: () => [], storageClass: () => undefined },
+      bindVolumes: () => Promise.resolve(),
       budgets: () => options.budgets ?? [],
       fits: (cycle) => rowCheck(profile, cycle),
       evict: () => Promise.resolve(),
