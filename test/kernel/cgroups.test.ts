@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { capabilityWarnings, cgroupCapabilities } from "#linux/cgroup-capabilities.ts";
 import { cgroupLayout, createCgroup, openCgroup, type Cgroup } from "#linux/cgroups.ts";
-import { loadDeviceProgram } from "../../src/linux/syscalls/bpf.ts";
+import { deviceProgramIds, loadDeviceProgram } from "../../src/linux/syscalls/bpf.ts";
 import { deviceFilter } from "../../src/linux/cgroups/device-filter.ts";
 import { close } from "#linux/syscalls.ts";
 
@@ -63,6 +63,45 @@ test(
       const stats = cgroup.stats();
       assert.equal(stats.pids.limit, 7);
       assert.equal(stats.memory.limitBytes, Number.POSITIVE_INFINITY);
+    });
+  },
+);
+
+test(
+  "limits land in version 2's files",
+  { skip: skip || (layout.mode !== "v2" && "controllers are on version 1") },
+  async () => {
+    await withCgroup((cgroup) => {
+      const directory = "memory";
+      cgroup.apply({
+        memory: { limit: 64 << 20, swap: 96 << 20, reservation: 32 << 20, swappiness: 10 },
+        cpu: { shares: 1024, period: 50_000, quota: 25_000, cpus: "0" },
+        pids: { limit: 7 },
+        unified: { "memory.high": "50M" },
+      });
+      const expected = {
+        "memory.max": 64 << 20,
+        "memory.swap.max": 32 << 20,
+        "memory.low": 32 << 20,
+        "memory.high": 50 << 20,
+        "cpu.weight": 100,
+        "cpu.max": "25000 50000",
+        "cpuset.cpus": "0",
+        "pids.max": 7,
+      };
+      for (const [file, value] of Object.entries(expected))
+        assert.equal(read(cgroup, directory, file), String(value), file);
+      cgroup.apply({ memory: { limit: 128 << 20, swap: -1 }, cpu: { quota: -1, period: 100_000 } });
+      assert.equal(read(cgroup, directory, "memory.swap.max"), "max");
+      assert.equal(read(cgroup, directory, "cpu.max"), "max 100000");
+      assert.equal(cgroup.stats().memory.limitBytes, 128 << 20);
+      assert.equal(cgroup.stats().pids.limit, 7);
+      assert.throws(() => cgroup.apply({ memory: { disableOOMKiller: true } }), /version 1/);
+      // A second set of rules replaces the first.
+      for (const major of [1, 5]) cgroup.apply({ devices: [{ allow: false }, { allow: true, type: "c", major }] });
+      const fd = openSync(cgroup.directory("devices") ?? "", "r");
+      assert.equal(deviceProgramIds(fd).length, 1);
+      closeSync(fd);
     });
   },
 );
