@@ -93,7 +93,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const authorizer = mastersFirst(rbac);
   const strategies = builtInStrategies({ services: serviceStrategy(pools) });
-  const plugins = builtInAdmission({ store, resources, random, api: () => api });
+  const plugins = builtInAdmission({ store, resources, random, logger, api: () => api });
   const admission: Admission = admissionChain(plugins);
   const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
   const service = apiService(api, authorizer);

@@ -1,4 +1,5 @@
 import { isGantryError } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
 import type { Random } from "#base/random.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Store } from "#store/store.ts";
@@ -11,18 +12,26 @@ import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
 import { defaultTolerationSeconds, priority, runtimeClass, taintNodesByCondition } from "./plugins/pods.ts";
 import { serviceAccount } from "./plugins/service-account.ts";
 import { defaultIngressClass, defaultStorageClass } from "./plugins/storage.ts";
+import { mutatingWebhooks, validatingWebhooks } from "./webhooks/plugin.ts";
 import { storeReader } from "./reader.ts";
 
 export interface BuiltInAdmissionOptions {
   readonly store: Store;
   readonly resources: ResourceTable;
   readonly random: Random;
+  readonly logger: Logger;
   /** The server that the plugins belong to: there once everything is put together. */
   readonly api: () => Api;
 }
 
 /** The plugins that are always on, in Kubernetes' order (kubeapiserver/options/plugins.go). */
-export function builtInAdmission({ store, resources, random, api }: BuiltInAdmissionOptions): AdmissionPlugin[] {
+export function builtInAdmission({
+  store,
+  resources,
+  random,
+  logger,
+  api,
+}: BuiltInAdmissionOptions): AdmissionPlugin[] {
   const { read, list } = storeReader(store, resources);
   const createDefault = async (namespace: string): Promise<void> => {
     const definition = resources.expect("", "v1", RESOURCES.serviceaccounts.resource);
@@ -31,6 +40,7 @@ export function builtInAdmission({ store, resources, random, api }: BuiltInAdmis
       if (!isGantryError(error, "already-exists")) throw error;
     });
   };
+  const webhooks = { read, list, random, logger };
   return [
     namespaceLifecycle(read),
     serviceAccount({ read, random, createDefault }),
@@ -40,5 +50,7 @@ export function builtInAdmission({ store, resources, random, api }: BuiltInAdmis
     defaultStorageClass(list),
     runtimeClass(read),
     defaultIngressClass(list),
+    mutatingWebhooks(webhooks),
+    validatingWebhooks(webhooks),
   ];
 }

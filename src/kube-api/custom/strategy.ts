@@ -1,6 +1,7 @@
 import { isDns1035Label, isDnsLabel, isDnsSubdomain } from "#formats/kube-names.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import { sameTree } from "#formats/tree.ts";
+import type { RequestContext } from "../context.ts";
 import type { FieldFault } from "../status.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { CLEANUP_FINALIZER } from "./controller.ts";
@@ -20,17 +21,26 @@ export const customWithStatus: Strategy = {
 /** Definitions themselves (k8s.io/apiextensions-apiserver pkg/registry/customresourcedefinition). */
 export const definitionStrategy: Strategy = {
   needsResourceVersion: true,
-  prepareForCreate(object) {
+  prepareForCreate(object, context) {
     const crd = object as CustomResourceDefinition;
+    warnOfRules(crd, context);
     crd.metadata.finalizers = Array.from(new Set([...(crd.metadata.finalizers ?? []), CLEANUP_FINALIZER]));
     crd.status = { conditions: [], acceptedNames: { plural: "", kind: "" }, storedVersions: [storageName(crd)] };
   },
-  prepareForStatusUpdate() {
-    // The controller's writes pass as they are.
+  prepareForUpdate(object, _old, context) {
+    warnOfRules(object as CustomResourceDefinition, context);
   },
   validate: (object) => definitionFaults(object as CustomResourceDefinition),
   validateUpdate: (object, old) => changeFaults(object as CustomResourceDefinition, old as CustomResourceDefinition),
 };
+
+function warnOfRules({ spec }: CustomResourceDefinition, { warn }: RequestContext): void {
+  if (JSON.stringify(spec.versions).includes('"x-kubernetes-validations"')) {
+    warn("x-kubernetes-validations: rules (CEL) are kept but not enforced by this server");
+  }
+  if (spec.conversion?.strategy === "Webhook")
+    warn("spec.conversion: webhooks are not called by this server; versions differ by name only");
+}
 
 function storageName({ spec }: CustomResourceDefinition): string {
   return spec.versions.find(({ storage }) => storage)?.name ?? "";

@@ -54,8 +54,10 @@ function faultsOf(
 }
 
 /** Content against the schema of a custom resource; metadata is checked as for any object. */
-function customFaults({ custom }: ResourceDefinition, { metadata: _, ...content }: KubeObject): readonly FieldFault[] {
+function customFaults({ custom }: ResourceDefinition, object: KubeObject): readonly FieldFault[] {
   if (!custom) return [];
+  const content: Partial<KubeObject> = { ...object };
+  delete content.metadata;
   const required = custom.schema.required?.filter((name) => name !== "metadata");
   return validateCustom({ ...custom.schema, ...(required ? { required } : {}) }, content, "");
 }

@@ -5,7 +5,9 @@ import { namespaceStrategy } from "./namespaces.ts";
 import { podStrategy } from "./pods.ts";
 import { withoutStatus } from "./status.ts";
 import type { Strategies, Strategy } from "./strategy.ts";
-import { needsRevision, startsWithStatus, UNCONDITIONAL } from "./small.ts";
+import { needsRevision, refused, startsWithStatus, UNCONDITIONAL, webhookConfigurationStrategy } from "./small.ts";
+
+const NO_CEL = "admission policies (CEL) are not enforced by this server";
 
 const OWN: Readonly<Record<string, Strategy>> = {
   pods: podStrategy,
@@ -18,6 +20,13 @@ const OWN: Readonly<Record<string, Strategy>> = {
   "jobs.batch": jobStrategy,
   "leases.coordination.k8s.io": { createOnUpdate: true },
   "runtimeclasses.node.k8s.io": needsRevision,
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhookConfigurationStrategy,
+  "validatingwebhookconfigurations.admissionregistration.k8s.io": webhookConfigurationStrategy,
+  "validatingadmissionpolicybindings.admissionregistration.k8s.io": refused("spec.policyName", NO_CEL),
+  "mutatingadmissionpolicybindings.admissionregistration.k8s.io": refused("spec.policyName", NO_CEL),
+  "apiservices.apiregistration.k8s.io": refused("spec.service", "API aggregation is not supported", (object) => {
+    return (object as { spec?: { service?: object } }).spec?.service !== undefined;
+  }),
   "customresourcedefinitions.apiextensions.k8s.io": definitionStrategy,
 };
 

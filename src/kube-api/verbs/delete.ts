@@ -38,7 +38,7 @@ export async function remove(
     if (!entry) throw notFound(definition, name);
     const old = documentOf(entry).object;
     checkPreconditions(definition, old, documentOf(entry).revision, options);
-    await api.admission.validate({
+    const attributes = {
       operation: "DELETE",
       definition,
       subresource: "",
@@ -48,7 +48,9 @@ export async function remove(
       old,
       context,
       options,
-    });
+    } as const;
+    await api.admission.admit(attributes);
+    await api.admission.validate(attributes);
     const outcome = await attemptDelete(api, context, definition, entry, policy, options);
     if ("document" in outcome) return outcome;
     if (attempt === MAX_TRIES) throw conflict(definition, name, OBJECT_MODIFIED);
