@@ -33,14 +33,14 @@ export function startFacts(
 export const USER_FILE_BYTES = 4 * 1024 * 1024;
 
 function userOf({ images }: EngineContext, { id, record }: Entry): ProcessUser {
-  const { user, additionalGroups = [], imageId } = record.config;
+  const { user, additionalGroups = [], imageId, imageGroups } = record.config;
   if (imageId === undefined) return { uid: 0, gid: 0, additionalGids: [], home: "/" };
   const snapshot = images.snapshot(id);
   if (!snapshot) throw new GantryError("internal", `container ${id} has no writable layer`, { id });
   const root = layeredRoot(snapshot.mount);
   const read = (path: string): string => root.readText(path, USER_FILE_BYTES) ?? "";
   const files: UserFiles = { passwd: read("/etc/passwd"), group: read("/etc/group") };
-  return resolveUser(user, additionalGroups, files);
+  return resolveUser(user, additionalGroups, files, imageGroups);
 }
 
 function devicesOf({ record }: Entry): Devices {

@@ -17,16 +17,15 @@ type Context = Pick<EngineContext, "places" | "networks" | "registry">;
 
 /**
  * Where the container's name files lie: given by its client (pods), those of the container whose network it shares, or its own, which are
- * written anew for each start. A sandbox has none.
+ * written anew for each start. A sandbox has them for those that share its network.
  */
 export function prepareNameFiles(context: Context, entry: Entry): NameFiles {
   const { config } = entry.record;
-  if (config.imageId === undefined) return {};
   const { network } = config.namespaces;
   if (network.kind === "container" && !config.hostFiles)
     return nameFilesOf(context, context.registry.entry(network.id));
   if (!config.hostFiles) writeOwnFiles(context, entry);
-  return nameFilesOf(context, entry);
+  return config.imageId === undefined ? {} : nameFilesOf(context, entry);
 }
 
 function nameFilesOf(context: Context, { id, record }: Entry): NameFiles {
@@ -45,7 +44,7 @@ function nameFilesOf(context: Context, { id, record }: Entry): NameFiles {
 export function updateNameFiles(context: Context, entry: Entry): void {
   const { config } = entry.record;
   const shared = config.hostFiles !== undefined || config.namespaces.network.kind === "container";
-  if (config.imageId !== undefined && !shared) writeOwnFiles(context, entry);
+  if (!shared) writeOwnFiles(context, entry);
 }
 
 /** After a start: its own files, and those of containers that link to it. */

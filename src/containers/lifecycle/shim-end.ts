@@ -19,8 +19,9 @@ export async function releaseShim(context: EngineContext, entry: Entry, { shim }
 
 /** Ends whatever of a run exists, and its shim with it: a start that failed. */
 export async function abandonShim({ shim, cgroup }: Run): Promise<void> {
+  // By the shim: it may not have come to its cgroup yet. There is no such process when the launch itself failed.
+  await shim?.signal(INIT, SIGKILL).catch(() => undefined);
   await cgroup.kill();
-  // There is no such process when the launch itself failed.
   await shim?.acknowledge(INIT).catch(() => undefined);
   shim?.disconnect();
 }
