@@ -14,14 +14,17 @@ import { deploymentController } from "./controllers/deployment/controller.ts";
 import { disruptionController } from "./controllers/disruption/controller.ts";
 import { endpointsController } from "./controllers/endpoints/controller.ts";
 import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
+import { endpointSliceMirroringController } from "./controllers/endpointslice-mirroring/controller.ts";
 import { garbageCollector } from "./controllers/garbage-collector/controller.ts";
 import { jobController } from "./controllers/job/controller.ts";
 import { loadBalancerController } from "./controllers/load-balancer/controller.ts";
 import { namespaceController } from "./controllers/namespace/controller.ts";
+import { nodeIpamController, type ClusterCidr } from "./controllers/node-ipam/controller.ts";
 import { nodeLifecycleController } from "./controllers/node-lifecycle/controller.ts";
 import { podGcController } from "./controllers/pod-gc/controller.ts";
 import { replicaSetController } from "./controllers/replicaset/controller.ts";
 import { replicationController } from "./controllers/replication/controller.ts";
+import { resourceQuotaController } from "./controllers/resource-quota/controller.ts";
 import { rootCaController } from "./controllers/root-ca/controller.ts";
 import { serviceAccountController } from "./controllers/serviceaccount/controller.ts";
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
@@ -41,6 +44,7 @@ export type { LocalVolumes } from "./controllers/volume/parts.ts";
 interface Settings {
   readonly rootCa: string | undefined;
   readonly localVolumes: LocalVolumes;
+  readonly clusterCidr: ClusterCidr | undefined;
 }
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
@@ -52,10 +56,13 @@ const CONTROLLERS = {
   "disruption-controller": disruptionController,
   "endpoints-controller": endpointsController,
   "endpointslice-controller": endpointSliceController,
+  "endpointslice-mirroring-controller": endpointSliceMirroringController,
   "ephemeral-volume-controller": ephemeralVolumeController,
   "garbage-collector-controller": garbageCollector,
   "job-controller": jobController,
   "namespace-controller": namespaceController,
+  "node-ipam-controller": (context, { clusterCidr }) =>
+    clusterCidr === undefined ? undefined : nodeIpamController(context, clusterCidr),
   "node-lifecycle-controller": nodeLifecycleController,
   "persistentvolume-binder-controller": (context, settings) => {
     const parts = volumeParts(context, settings);
@@ -68,6 +75,7 @@ const CONTROLLERS = {
   "pod-garbage-collector-controller": podGcController,
   "replicaset-controller": (context) => replicaSetController(context),
   "replicationcontroller-controller": replicationController,
+  "resourcequota-controller": resourceQuotaController,
   "root-ca-certificate-publisher-controller": (context, { rootCa }) =>
     rootCa === undefined ? undefined : rootCaController(context, rootCa),
   "service-lb-controller": loadBalancerController,
@@ -94,6 +102,8 @@ export interface ControllersOptions {
   readonly rootCa?: string;
   /** Where volumes of the class `local-path` lie on the nodes, and how they are removed. */
   readonly localVolumes?: LocalVolumes;
+  /** Where nodes get their pod ranges from; without it they bring their own. */
+  readonly clusterCidr?: ClusterCidr;
   /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
   readonly which?: readonly string[];
 }
@@ -127,7 +137,11 @@ export function startControllers(options: ControllersOptions): Controllers {
       return made;
     },
   };
-  const settings: Settings = { rootCa: options.rootCa, localVolumes: options.localVolumes ?? NO_DIRECTORIES };
+  const settings: Settings = {
+    rootCa: options.rootCa,
+    localVolumes: options.localVolumes ?? NO_DIRECTORIES,
+    clusterCidr: options.clusterCidr,
+  };
   const controllers = selected(options.which ?? ["*"]).flatMap((name) => CONTROLLERS[name](context, settings) ?? []);
   let stopped = false;
   const begin = async (): Promise<void> => {
