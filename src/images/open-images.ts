@@ -26,8 +26,10 @@ import { diskUsage, imageHistory, pruneImages, removeImages, tagImage } from "./
 import { pullImage } from "./operations/pull.ts";
 import { pushImage } from "./operations/push.ts";
 import { saveImages } from "./operations/save.ts";
+import { semaphore } from "./operations/semaphore.ts";
 import { lookUp } from "./records/lookup.ts";
 import { openRecords, type ImageRecords } from "./records/image-records.ts";
+import type { RegistryOptions } from "./registry-client/endpoints.ts";
 import { workerPool } from "./worker/pool.ts";
 
 export interface ImagesOptions {
@@ -39,6 +41,7 @@ export interface ImagesOptions {
   readonly logger?: Logger;
   /** What images are chosen for; this machine by default. */
   readonly platform?: Platform;
+  readonly registries?: RegistryOptions & { readonly retryDelayMs?: number };
   /** Worker threads for whole layers. */
   readonly workers?: number;
 }
@@ -102,6 +105,12 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
     users: (imageId) => users(imageId),
     chains: keyedSerial(),
     host: options.platform ?? hostPlatform(),
+    registries: {
+      ...options.registries,
+      retryDelayMs: options.registries?.retryDelayMs ?? 5000,
+      downloads: semaphore(3),
+      uploads: semaphore(5),
+    },
   };
   await repairImages(context);
   layers.sweep();

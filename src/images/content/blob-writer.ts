@@ -3,7 +3,7 @@ import { open, rm } from "node:fs/promises";
 import { GantryError } from "#base/errors.ts";
 import { digester, parseDigest, type Digest } from "#formats/digest.ts";
 import type { BlobWriter } from "../content-store.ts";
-import { diskError, writeFully } from "./files.ts";
+import { diskError, writeFully } from "../durable-files.ts";
 
 /** Writes a blob to `file`, which `adopt` takes over when it is whole. */
 export async function blobWriter(file: string, adopt: (digest: Digest) => Promise<void>): Promise<BlobWriter> {

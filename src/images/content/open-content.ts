@@ -8,7 +8,7 @@ import { keyedSerial, type KeyedSerial } from "#base/serial.ts";
 import { digestOf, isDigest, parseDigest, type Digest } from "#formats/digest.ts";
 import type { ContentLease, ContentStore } from "../content-store.ts";
 import { blobWriter } from "./blob-writer.ts";
-import { clearFolder, diskError, replaceFile, syncFolder } from "./files.ts";
+import { clearFolder, diskError, replaceFile, syncFolder } from "../durable-files.ts";
 
 export interface ContentOptions {
   /** True for a blob that an image needs: it is not collected. */

@@ -7,8 +7,10 @@ import type { ContentStore } from "../content-store.ts";
 import type { ImageEvent, ImageUser } from "../image-store.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
 import type { Snapshots } from "../layers/snapshots.ts";
+import type { RegistryOptions } from "../registry-client/endpoints.ts";
 import type { ImageRecords } from "../records/image-records.ts";
 import type { WorkerPool } from "../worker/pool.ts";
+import type { Semaphore } from "./semaphore.ts";
 
 /** What the operations on images share. */
 export interface Context {
@@ -24,6 +26,16 @@ export interface Context {
   /** Operations on one chain of layers take turns, so that they do not do the same work twice. */
   readonly chains: KeyedSerial;
   readonly host: Platform;
+  readonly registries: Registries;
+}
+
+/** How registries are spoken to. */
+export interface Registries extends RegistryOptions {
+  /** Before a transfer that broke off is taken up again; longer each time. */
+  readonly retryDelayMs: number;
+  /** At a time, of all pulls and all pushes: moby's max-concurrent-downloads and -uploads. */
+  readonly downloads: Semaphore;
+  readonly uploads: Semaphore;
 }
 
 /** Tells what happened to an image; `name` as Docker has it: a familiar reference, or the id. */

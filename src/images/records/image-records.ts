@@ -4,7 +4,7 @@ import { keyedSerial } from "#base/serial.ts";
 import type { Digest } from "#formats/digest.ts";
 import type { Descriptor, ImageConfig } from "#formats/image-config.ts";
 import { familiarString, parseReference } from "#formats/reference.ts";
-import { replaceFile } from "../content/files.ts";
+import { replaceFile } from "../durable-files.ts";
 import type { Image } from "../image-store.ts";
 
 /** One way in which an image came, or was made: its manifest and its layers' blobs. */

@@ -48,6 +48,8 @@ export interface Jobs {
     },
     { readonly entries: number }
   >;
+  /** Compresses a file into a new one. */
+  compress: Job<{ readonly file: string; readonly target: string }, { readonly digest: Digest; readonly size: number }>;
   /** Bytes of the files in a directory: `apparent` by their lengths, `used` by their blocks. */
   measure: Job<{ readonly folder: string }, { readonly apparent: number; readonly used: number }>;
 }

@@ -5,6 +5,7 @@ import { ingestJob } from "./ingest-job.ts";
 import { inheritJob } from "./inherit-job.ts";
 import { initJob } from "./init-job.ts";
 import { changesJob } from "./changes-job.ts";
+import { compressJob } from "./compress-job.ts";
 import { copyJob } from "./copy-job.ts";
 import { packJob } from "./pack-job.ts";
 import { measureJob, removeJob } from "./tree-jobs.ts";
@@ -24,6 +25,7 @@ const RUN: { readonly [N in JobName]: Run<N> } = {
   copy: copyJob,
   changes: changesJob,
   pack: packJob,
+  compress: compressJob,
   measure: measureJob,
 };
 

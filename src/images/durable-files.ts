@@ -1,3 +1,4 @@
+/** Files that outlive a crash: for the records of images and of the registry. */
 import { constants } from "node:fs";
 import { open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
