@@ -11,6 +11,8 @@ export interface StatsIdentity {
   readonly id: string;
   readonly name: string;
   readonly cpus: number;
+  /** Of the machine: the limit of a container without one. */
+  readonly memoryBytes: number;
 }
 
 /** GET /containers/{id}/stats: a reading and the one before it. */
@@ -33,7 +35,7 @@ export function statsDocument(identity: StatsIdentity, now: Sample, before: Samp
       // cgroup v2 keeps no maximum of its own here, and Docker shows none.
       ...(!v2 && { max_usage: stats.memory.maxBytes, failcnt: stats.memory.failures }),
       stats: stats.memory.detail,
-      limit: stats.memory.limitBytes,
+      limit: Math.min(stats.memory.limitBytes || identity.memoryBytes, identity.memoryBytes),
     },
     networks: Object.fromEntries(
       Object.entries(stats.networks).map(([name, counters]) => [name, networkDocument(counters)]),

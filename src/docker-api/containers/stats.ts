@@ -16,7 +16,12 @@ const TICK_NANOS = 10_000_000;
 export function statsHandler(deps: Deps): Handler {
   return async (call) => {
     const container = deps.engine.get(param(call));
-    const identity = { id: container.id, name: container.name, cpus: deps.host.limits.cpus };
+    const identity = {
+      id: container.id,
+      name: container.name,
+      cpus: deps.host.limits.cpus,
+      memoryBytes: deps.host.memoryBytes,
+    };
     if (call.query.flag("stream", true)) await streamStats(deps, call, identity);
     else await sendOnce(deps, call, container, identity);
   };
