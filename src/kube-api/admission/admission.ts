@@ -15,6 +15,8 @@ export interface Attributes {
   readonly old: KubeObject | undefined;
   readonly context: RequestContext;
   readonly options?: object;
+  /** `run` is called when the request has been decided, whichever way. */
+  onDone(run: () => void): void;
 }
 
 export interface AdmissionPlugin {

@@ -8,11 +8,13 @@ import { systemContext } from "../context.ts";
 import type { ResourceTable } from "../resources/table.ts";
 import { create } from "../verbs/create.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import { limitRanger } from "./plugins/limit-ranger.ts";
 import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
 import { defaultTolerationSeconds, priority, runtimeClass, taintNodesByCondition } from "./plugins/pods.ts";
 import { serviceAccount } from "./plugins/service-account.ts";
 import { defaultIngressClass, defaultStorageClass } from "./plugins/storage.ts";
 import { mutatingWebhooks, validatingWebhooks } from "./webhooks/plugin.ts";
+import { resourceQuota } from "./quota/plugin.ts";
 import { storeReader } from "./reader.ts";
 
 export interface BuiltInAdmissionOptions {
@@ -43,6 +45,7 @@ export function builtInAdmission({
   const webhooks = { read, list, random, logger };
   return [
     namespaceLifecycle(read),
+    limitRanger(list),
     serviceAccount({ read, random, createDefault }),
     taintNodesByCondition,
     priority(read, list),
@@ -52,5 +55,6 @@ export function builtInAdmission({
     defaultIngressClass(list),
     mutatingWebhooks(webhooks),
     validatingWebhooks(webhooks),
+    resourceQuota(list),
   ];
 }

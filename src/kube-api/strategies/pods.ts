@@ -1,4 +1,5 @@
 import type { KubeObject } from "#formats/kube-object.ts";
+import { qosClass } from "#formats/kube-pod.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
 import type { DeleteOptions } from "../options.ts";
 import type { Strategy } from "./strategy.ts";
@@ -13,7 +14,7 @@ export const podStrategy: Strategy = {
     const gated = (pod.spec?.schedulingGates ?? []).length > 0;
     pod.status = {
       phase: "Pending",
-      qosClass: qosClass(pod),
+      ...(pod.spec ? { qosClass: qosClass(pod.spec) } : {}),
       ...(gated ? { conditions: [gatedCondition] } : {}),
     };
   },
@@ -41,30 +42,4 @@ function podGracePeriod(pod: Pod & KubeObject, { gracePeriodSeconds }: DeleteOpt
   const period = gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   // A negative period means "one second" (PodStrategy.CheckGracefulDelete).
   return period < 0 ? 1 : period;
-}
-
-type Resources = Readonly<Record<string, unknown>> | undefined;
-
-/** Guaranteed, Burstable or BestEffort, by the requests and limits for cpu and memory (component-helpers qos.ComputePodQOS). */
-export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
-  const pairs = pod.spec?.resources ? [pod.spec.resources] : containers.map((container) => container.resources ?? {});
-  const relevant = (list: Resources): string[] => ["cpu", "memory"].filter((name) => !isZero(list?.[name]));
-  if (pairs.every(({ requests, limits }) => relevant(requests).length + relevant(limits).length === 0))
-    return "BestEffort";
-  const guaranteed = pairs.every(({ requests, limits }) => {
-    const limited = relevant(limits);
-    return (
-      limited.length === 2 &&
-      limited.every(
-        (name) =>
-          requests === undefined || requests[name] === undefined || String(requests[name]) === String(limits?.[name]),
-      )
-    );
-  });
-  return guaranteed ? "Guaranteed" : "Burstable";
-}
-
-function isZero(quantity: unknown): boolean {
-  return quantity === undefined || /^0*(\.0*)?[A-Za-z]*$/.test(String(quantity));
 }

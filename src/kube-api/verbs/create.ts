@@ -1,4 +1,5 @@
 import type { KubeObject } from "#formats/kube-object.ts";
+import type { Attributes } from "../admission/admission.ts";
 import type { Api } from "../api.ts";
 import type { RequestContext } from "../context.ts";
 import { documentOf, looseDocument, type Document } from "../registry/document.ts";
@@ -27,7 +28,9 @@ export async function create(
   checkNew(definition, namespace, object);
   const generated = generateName(api, object);
   const strategy = api.strategies(definition);
-  const attributes = {
+  if (definition.namespaced) object.metadata.namespace = namespace;
+  const done: (() => void)[] = [];
+  const attributes: Attributes = {
     operation: "CREATE",
     definition,
     subresource: "",
@@ -36,15 +39,30 @@ export async function create(
     object,
     old: undefined,
     context,
-  } as const;
-  if (definition.namespaced) object.metadata.namespace = namespace;
-  await api.admission.admit(attributes);
-  prepareNewMetadata(api, definition, namespace, object);
-  strategy.prepareForCreate?.(object, context);
-  checkCreated(definition, strategy, object);
-  await api.admission.validate(attributes);
-  if (!applied) trackFields(api, context, definition, "", object, undefined);
-  const allocation = strategy.allocate?.(object, undefined, context);
+    onDone: (run) => void done.push(run),
+  };
+  try {
+    await api.admission.admit(attributes);
+    prepareNewMetadata(api, definition, namespace, object);
+    strategy.prepareForCreate?.(object, context);
+    checkCreated(definition, strategy, object);
+    await api.admission.validate(attributes);
+    if (!applied) trackFields(api, context, definition, "", object, undefined);
+    return await storeAllocated(api, context, definition, namespace, object, generated);
+  } finally {
+    for (const run of done) run();
+  }
+}
+
+async function storeAllocated(
+  api: Api,
+  context: RequestContext,
+  definition: ResourceDefinition,
+  namespace: string,
+  object: KubeObject,
+  generated: boolean,
+): Promise<Document> {
+  const allocation = api.strategies(definition).allocate?.(object, undefined, context);
   try {
     const document = await store(api, context, definition, namespace, object, generated);
     if (context.dryRun) allocation?.release();

@@ -48,6 +48,7 @@ export async function remove(
       old,
       context,
       options,
+      onDone: () => undefined,
     } as const;
     await api.admission.admit(attributes);
     await api.admission.validate(attributes);

@@ -67,7 +67,17 @@ async function attemptUpdate(
   const object = mergeSubresource(definition, subresource, wanted, old);
   prepareChangedMetadata(definition, object, old);
   prepare(strategy, subresource, object, old, context);
-  const attributes = { operation: "UPDATE", definition, subresource, namespace, name, object, old, context } as const;
+  const attributes = {
+    operation: "UPDATE",
+    definition,
+    subresource,
+    namespace,
+    name,
+    object,
+    old,
+    context,
+    onDone: () => undefined,
+  } as const;
   await api.admission.admit(attributes);
   prepareChangedMetadata(definition, object, old);
   countGeneration(definition, object, old);
