@@ -79,6 +79,8 @@ export interface ContainerConfig {
   /** user[:group], names looked up in the container's own /etc/passwd and /etc/group (bounded reads). */
   readonly user: string;
   readonly additionalGroups?: readonly string[];
+  /** Groups that the image's /etc/group lists the user in: undefined: unless `user` names a group (Docker); pods: always, or never. */
+  readonly imageGroups?: "always" | "never";
   readonly hostname: string;
   readonly domainname?: string;
   readonly terminal: boolean;
@@ -160,6 +162,8 @@ export type MountConfig =
       readonly propagation?: string;
       readonly create: boolean;
       readonly recursive: boolean;
+      /** Only the mount itself is read-only, not those below it. */
+      readonly shallowReadonly?: boolean;
     }
   | {
       readonly kind: "volume";

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
@@ -12,7 +12,7 @@ import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts
 import type { NodeDeps } from "./ports.ts";
 import { followManifests } from "./static-pods.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
-import { podDirectories } from "./volumes/pod-volumes.ts";
+import { podDirectories, removePodVolumes, unmountPodVolumes } from "./volumes/pod-volumes.ts";
 
 /** A node's kubelet. */
 export interface Kubelet {
@@ -21,6 +21,8 @@ export interface Kubelet {
   readonly podCount: number;
   /** Stops working; pods run on and are taken up again by the next start. */
   close(): void;
+  /** After `close`, when nothing of the pods runs any more: their mounts leave the host. */
+  unmountVolumes(): Promise<void>;
 }
 
 export interface KubeletDeps extends NodeDeps {
@@ -59,6 +61,7 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
       workers.close();
       index.close();
     },
+    unmountVolumes: () => unmountPodVolumes(podsDirectory, deps.host),
   };
 }
 
@@ -104,7 +107,7 @@ function followPods(
 
 /** Containers and directories of pods that the API no longer has: they were deleted while this kubelet was away. */
 async function removeOrphans(
-  { engine, host, logger }: NodeDeps,
+  { engine, host, images, logger }: NodeDeps,
   podsDirectory: string,
   known: ReadonlySet<string>,
 ): Promise<void> {
@@ -117,8 +120,6 @@ async function removeOrphans(
   }
   for (const uid of await podDirectories(podsDirectory)) {
     if (known.has(uid)) continue;
-    const emptyDirs = join(podsDirectory, uid, "volumes", "empty-dir");
-    for (const name of await podDirectories(emptyDirs)) host.unmount(join(emptyDirs, name));
-    await rm(join(podsDirectory, uid), { recursive: true, force: true });
+    await removePodVolumes(join(podsDirectory, uid), host, images);
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
 import type { Random } from "#base/random.ts";
 import type { Engine } from "#containers/engine.ts";
-import type { ImageStore } from "#images/image-store.ts";
+import type { ImageStore, RootMount } from "#images/image-store.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
@@ -36,6 +36,10 @@ export interface NodeConfig {
 export interface HostPort {
   /** Mounts a tmpfs (emptyDir with medium Memory); `sizeBytes` 0: half of the memory. */
   mountTmpfs(path: string, sizeBytes: number): void;
+  /** Mounts an image's files, and nothing that containers need besides, to be read only and not executed. */
+  mountImage(path: string, root: RootMount): void;
+  /** Whether something is mounted at this directory. */
+  isMountPoint(path: string): boolean;
   unmount(path: string): void;
   /** Connects to a TCP port from inside a process's network namespace. */
   dial(pid: number, port: number): Promise<Duplex>;

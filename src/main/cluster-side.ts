@@ -27,6 +27,8 @@ export interface ClusterSide {
   readonly nodeName: string;
   /** Stops the kubelet, the proxy and the name server; pods run on, and with `services` they keep finding each other. */
   closeNode(keep: { readonly services: boolean }): void;
+  /** After `closeNode`, when no pod runs any more: what was mounted for them leaves the host. */
+  unmountVolumes(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,7 +87,7 @@ export async function startCluster({
 function clusterSide(
   control: ControlPlane,
   node: NodeSide,
-  facts: Omit<ClusterSide, "close" | "closeNode">,
+  facts: Omit<ClusterSide, "close" | "closeNode" | "unmountVolumes">,
 ): ClusterSide {
   let closed = false;
   const closeNode: ClusterSide["closeNode"] = (keep) => {
@@ -95,6 +97,7 @@ function clusterSide(
   return {
     ...facts,
     closeNode,
+    unmountVolumes: node.kubelet.unmountVolumes,
     async close() {
       closeNode({ services: true });
       await control.close();

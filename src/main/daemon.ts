@@ -151,7 +151,10 @@ function stopper(
     withdrawDefaultSocket(dockerSocket);
     // The kubelet first: it must not start again what is being stopped.
     cluster?.closeNode({ services: !withContainers });
-    if (withContainers) await containers.engine.stopAll(timeoutSeconds);
+    if (withContainers) {
+      await containers.engine.stopAll(timeoutSeconds);
+      await cluster?.unmountVolumes();
+    }
     await closeAll(started, logger);
     stopped();
   };

@@ -1,11 +1,23 @@
-import { readFileSync, statfsSync } from "node:fs";
+import { readFileSync, statfsSync, statSync } from "node:fs";
 import { Socket } from "node:net";
 import { cpus, totalmem } from "node:os";
+import { dirname } from "node:path";
 import { GantryError, isGantryError } from "#base/errors.ts";
 import { openLocalConnection } from "#linux/inet-sockets.ts";
-import { mount, MS_NODEV, MS_NOSUID, unmount } from "#linux/mounts.ts";
+import {
+  mount,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  MS_REMOUNT,
+  readMounts,
+  unmount,
+} from "#linux/mounts.ts";
 import { inNetns } from "#linux/netns.ts";
 import { isSyscallError } from "#linux/syscalls.ts";
+import type { RootMount } from "#images/image-store.ts";
 import type { HostPort } from "#kube-node/ports.ts";
 
 /** What the kubelet does to this machine besides running containers. */
@@ -21,10 +33,29 @@ export function hostPort(dataDir: string): HostPort {
         data: sizeBytes > 0 ? `size=${sizeBytes},mode=0777` : "mode=0777",
       });
     },
+    mountImage,
+    isMountPoint: (path) => statSync(path).dev !== statSync(dirname(path)).dev || isBound(path),
     unmount: (path) => void unmount(path),
     userOf: processUser,
     dial: async (pid, port) => dialInside(pid, port),
   };
+}
+
+/** The top-most lower directory holds what only containers need (image-store.ts, RootMount). */
+function mountImage(path: string, root: RootMount): void {
+  const flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  const layers = root.kind === "overlay" ? root.lower.slice(1) : [root.source];
+  const [only = "", second] = layers;
+  if (second === undefined) {
+    mount(only, path, { flags: MS_BIND });
+    // A bind takes its flags by being mounted again.
+    mount("none", path, { flags: MS_BIND | MS_REMOUNT | flags });
+  } else mount("overlay", path, { type: "overlay", flags, data: `lowerdir=${layers.join(":")}` });
+}
+
+/** Whether a directory is the top of a mount of the very file system that its parent is on. */
+function isBound(path: string): boolean {
+  return readMounts().some(({ target }) => target === path);
 }
 
 /** proc_pid_status(5): the effective ids and the supplementary groups. */

@@ -70,11 +70,12 @@ function ociMount(config: MountConfig, point: MountPoint | undefined): OciMount 
     };
   const recursive = config.kind === "volume" || config.recursive;
   const propagation = (config.kind === "bind" && config.propagation) || DEFAULT_PROPAGATION;
+  const deep = recursive && !(config.kind === "bind" && config.shallowReadonly);
   return {
     destination,
     type: "bind",
     source: point?.source ?? "",
-    options: [recursive ? "rbind" : "bind", ...(config.readonly ? [recursive ? "rro" : "ro"] : []), propagation],
+    options: [recursive ? "rbind" : "bind", ...(config.readonly ? [deep ? "rro" : "ro"] : []), propagation],
   };
 }
 

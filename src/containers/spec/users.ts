@@ -20,17 +20,23 @@ const LARGEST_ID = 2 ** 31 - 1;
 
 /**
  * Resolves `user[:group]` as runc does (libcontainer/user, GetExecUser): a number is always an id, a name is looked up, the groups that
- * list the user come along unless a group was given. Throws `invalid` in runc's words.
+ * list the user come along unless a group was given, or as `imageGroups` says. Throws `invalid` in runc's words.
  */
-export function resolveUser(spec: string, additionalGroups: readonly string[], files: UserFiles): ProcessUser {
+export function resolveUser(
+  spec: string,
+  additionalGroups: readonly string[],
+  files: UserFiles,
+  imageGroups?: "always" | "never",
+): ProcessUser {
   const colon = spec.indexOf(":");
   const userPart = colon < 0 ? spec : spec.slice(0, colon);
   const groupPart = colon < 0 ? "" : spec.slice(colon + 1);
   const groups = parseGroups(files.group);
   const { entry, uid } = findUser(userPart, files.passwd);
   const chosen = groupPart === "" ? undefined : findGroup(groupPart, groups);
+  const wanted = imageGroups === undefined ? groupPart === "" : imageGroups === "always";
   const listed =
-    groupPart === "" && entry ? groups.filter(({ members }) => members.includes(entry.name)).map(({ gid }) => gid) : [];
+    wanted && entry ? groups.filter(({ members }) => members.includes(entry.name)).map(({ gid }) => gid) : [];
   const gid = chosen ?? entry?.gid ?? 0;
   return {
     uid,

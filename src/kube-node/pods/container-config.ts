@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { ContainerConfig, MountConfig, NetworkAttachment, Security } from "#containers/engine.ts";
+import { parseSignal } from "#formats/docker-signals.ts";
 import type { Image } from "#images/image-store.ts";
 import type { PortMapping } from "#network/networks.ts";
 import type { Container, Pod, SecurityContext } from "#formats/kube-types.generated.ts";
@@ -49,6 +50,8 @@ export interface ContainerInputs {
   readonly domain: string;
   readonly nodeMemoryBytes: number;
   readonly lowestOomScoreAdj: number;
+  /** Undefined: the default profile. */
+  readonly seccomp: Security["seccomp"];
   /** All capabilities of the kernel, for privileged containers and `ALL`. */
   readonly allCapabilities: readonly string[];
 }
@@ -79,6 +82,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     workingDir: container.workingDir ?? (defaults.WorkingDir || "/"),
     user: userOf(pod, context, image),
     additionalGroups: groupsOf(pod),
+    imageGroups: pod.spec?.securityContext?.supplementalGroupsPolicy === "Strict" ? "never" : "always",
     terminal: container.tty === true,
     stdin: container.stdin ? (container.stdinOnce ? "once" : "open") : "none",
     labels: { ...podLabels(pod, container.name, inputs.restartCount), [LABEL.sandboxId]: inputs.sandboxId },
@@ -99,8 +103,8 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     hostFiles: { hosts: inputs.hostsFile, resolvConf: inputs.resolvConfFile },
     resources: containerResources(container.resources),
     oomScoreAdj: Math.max(inputs.lowestOomScoreAdj, oomScoreAdj(pod, container, inputs.nodeMemoryBytes)),
-    security: securityOf(pod, context, inputs.allCapabilities),
-    stopSignal: SIGTERM,
+    security: securityOf(context, inputs.allCapabilities, inputs.seccomp),
+    stopSignal: stopSignalOf(container, image),
     log: POD_LOG,
     origin: { pod: { uid: pod.metadata.uid, resources: container.resources ?? {} } },
   };
@@ -168,6 +172,12 @@ function common(
   };
 }
 
+/** The container's own signal, or its image's. */
+function stopSignalOf({ lifecycle }: Container, image: Image): number {
+  const name = lifecycle?.stopSignal ?? image.config.config?.StopSignal ?? "";
+  return name === "" ? SIGTERM : parseSignal(name);
+}
+
 function hostPorts(pod: Pod): PortMapping[] {
   return (pod.spec?.containers ?? []).flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, hostIP, containerPort, protocol = "TCP" }) =>
@@ -207,6 +217,7 @@ function mountsOf(container: Container, { pod, volumes, environment }: Container
       readonly: mount.readOnly === true || volume.readonly,
       create: false,
       recursive: true,
+      shallowReadonly: mount.recursiveReadOnly !== "Enabled" && mount.recursiveReadOnly !== "IfPossible",
       propagation: PROPAGATION[mount.mountPropagation ?? "None"] ?? "rprivate",
     };
   });
@@ -251,24 +262,25 @@ function groupsOf(pod: Pod): string[] {
   return groups.map(String);
 }
 
-function securityOf(pod: Pod, context: SecurityContext, allCapabilities: readonly string[]): Security {
+function securityOf(
+  context: SecurityContext,
+  allCapabilities: readonly string[],
+  seccomp: Security["seccomp"],
+): Security {
   const privileged = context.privileged === true;
-  const profile = context.seccompProfile ?? pod.spec?.securityContext?.seccompProfile;
-  if (profile?.type === "Localhost")
-    throw new GantryError(
-      "unsupported",
-      `seccompProfile type Localhost ("${profile.localhostProfile ?? ""}") is not supported`,
-    );
   return {
     privileged,
-    capabilities: privileged ? allCapabilities : capabilitiesOf(context, allCapabilities),
+    capabilities: capabilitiesOf(context, allCapabilities),
     noNewPrivileges: context.allowPrivilegeEscalation === false,
-    ...(profile?.type === "Unconfined" ? { seccomp: "unconfined" as const } : {}),
+    // Privileged containers are never confined, whatever profile they name.
+    ...(seccomp && !privileged ? { seccomp } : {}),
     ...(context.procMount === "Unmasked" ? { maskedPaths: [], readonlyPaths: [] } : {}),
   };
 }
 
-function capabilitiesOf(context: SecurityContext, all: readonly string[]): string[] {
+/** What a container may do: everything when it is privileged. Throws `invalid` for a capability that the kernel does not know. */
+export function capabilitiesOf(context: SecurityContext, all: readonly string[]): string[] {
+  if (context.privileged) return [...all];
   const named = (list: readonly string[] | undefined): string[] =>
     (list ?? []).map((name) => (name.startsWith("CAP_") ? name : `CAP_${name}`));
   const add = named(context.capabilities?.add);

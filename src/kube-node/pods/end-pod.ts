@@ -23,7 +23,7 @@ export async function endPod(state: PodState): Promise<void> {
   if (state.mode === "run") report(state, observe(state));
   await writer.flushed();
   await Promise.all(deps.containersOf(uid).map(({ id }) => removeContainer(state, id)));
-  await removePodVolumes(podDirectory(deps, pod), pod, deps.host);
+  await removePodVolumes(podDirectory(deps, pod), deps.host, deps.images);
   await deps.engine.removeCgroupParent(podCgroup(pod));
   if (state.mode !== "orphaned") await forgetInApi(state);
   state.mode = "gone";

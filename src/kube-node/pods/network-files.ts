@@ -85,5 +85,6 @@ export function podHostname(pod: Pod, domain: string): { hostname: string; fqdn:
   const fqdn = pod.spec?.subdomain
     ? `${short}.${pod.spec.subdomain}.${pod.metadata.namespace}.svc.${domain}`
     : undefined;
+  if (pod.spec?.hostnameOverride) return { hostname: pod.spec.hostnameOverride, fqdn };
   return { hostname: pod.spec?.setHostnameAsFQDN && fqdn ? fqdn : short, fqdn };
 }

@@ -1,5 +1,5 @@
 import { errorText, isGantryError } from "#base/errors.ts";
-import type { Container, Pod } from "#formats/kube-types.generated.ts";
+import type { Container, ImageVolumeSource, Pod } from "#formats/kube-types.generated.ts";
 import { preparePodVolumes, type PreparedVolumes } from "../volumes/pod-volumes.ts";
 import { sandboxConfig } from "./container-config.ts";
 import { isRunning, type ObservedPod } from "./observed.ts";
@@ -113,6 +113,9 @@ export async function prepareVolumes(state: PodState, ips: readonly string[]): P
       token: state.tokens,
       directory: podDirectory(deps, pod),
       host: deps.host,
+      images: deps.images,
+      image: ({ name, image }) => state.puller.ensure(pod, { name, ...asImageOf(image) }, state.aborter.signal),
+      memoryBytes: deps.host.capacity.memoryBytes,
       claim: (namespace, name) => claimVolume(deps, namespace, name),
       stamp: `${new Date(deps.clock.now()).toISOString().slice(0, 19).replaceAll(/[-:T]/g, "_")}.${state.stamp++}`,
     });
@@ -122,6 +125,12 @@ export async function prepareVolumes(state: PodState, ips: readonly string[]): P
     deps.events.record(pod, "Warning", "FailedMount", `MountVolume.SetUp failed: ${errorText(error)}`);
     throw error;
   }
+}
+
+/** An image volume is pulled as a container's image is. */
+function asImageOf(source: ImageVolumeSource | undefined): Pick<Container, "image" | "imagePullPolicy"> {
+  const { reference, pullPolicy } = source ?? {};
+  return { image: reference ?? "", ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }) };
 }
 
 async function stop(state: PodState, name: string, cause: StopCause, observed: ObservedPod): Promise<void> {

@@ -7,11 +7,12 @@ import type { Container, Pod } from "#formats/kube-types.generated.ts";
 import type { EventType } from "#kube-client/events.ts";
 import type { NodeDeps } from "../ports.ts";
 import type { PreparedVolume } from "../volumes/pod-volumes.ts";
-import { containerConfig } from "./container-config.ts";
+import { capabilitiesOf, containerConfig } from "./container-config.ts";
 import { containerEvent } from "./container-event.ts";
 import { containerEnvironment } from "./environment.ts";
 import { runHook } from "./hooks.ts";
 import { formatResolvConf, parseResolvConf, podHosts, podResolvConf } from "./network-files.ts";
+import { localSeccompProfile, seccompProfileOf } from "./seccomp.ts";
 import { makeTerminationFile, terminationFile } from "./termination-message.ts";
 import { configSource, podDirectory, podFacts } from "./pod-context.ts";
 
@@ -95,12 +96,21 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
   return containerConfig(container, {
     ...inputs,
     environment,
+    seccomp: await seccompOf(deps, inputs),
     terminationFile: lastWords,
     ...files,
     domain: deps.config.clusterDomain,
     nodeMemoryBytes: deps.host.capacity.memoryBytes,
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
   });
+}
+
+async function seccompOf({ config }: NodeDeps, { pod, container, allCapabilities }: StartInputs) {
+  const profile = seccompProfileOf(pod, container);
+  if (profile?.type === "Unconfined") return "unconfined";
+  if (profile?.type !== "Localhost") return undefined;
+  const capabilities = capabilitiesOf(container.securityContext ?? {}, allCapabilities);
+  return localSeccompProfile(join(config.dataDir, "seccomp"), profile, capabilities);
 }
 
 /** Writes the pod's hosts and resolv.conf; the same bytes each time, so containers that already have them see no change. */

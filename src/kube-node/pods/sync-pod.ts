@@ -1,3 +1,4 @@
+import { refusal } from "./admit.ts";
 import { restartCountOf } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
 import { containerEvent } from "./container-event.ts";
@@ -18,6 +19,7 @@ export async function syncPod(state: PodState): Promise<void> {
   // A pod that is done stays as it is, whatever happens to its remains.
   if ((phase === "Succeeded" || phase === "Failed") && !isRunning(observed.sandbox)) return;
   await noteRuns(state, observed);
+  noteRefusal(state, observed);
   noteDeadline(state);
   for (let pass = 0; pass < MOST_PASSES && !endIsDue(state); pass++) {
     probes.follow(observed);
@@ -56,6 +58,16 @@ async function noteRuns(state: PodState, observed: ObservedPod): Promise<void> {
   }
   const known = new Set([...observed.current.values(), ...observed.previous.values()].map(({ id }) => id));
   for (const id of state.lastWords.keys()) if (!known.has(id)) state.lastWords.delete(id);
+}
+
+/** A pod that this node will not run is failed before anything of it is made. */
+function noteRefusal(state: PodState, observed: ObservedPod): void {
+  const { deps, pod } = state;
+  if (state.failure || observed.sandbox || observed.current.size > 0) return;
+  const refused = refusal(pod);
+  if (!refused) return;
+  state.failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
+  deps.events.record(pod, "Warning", refused.reason, refused.message);
 }
 
 /** A pod with a deadline ends with it (activeDeadlineSeconds). */

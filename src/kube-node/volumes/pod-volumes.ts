@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import { quantityNumber } from "#formats/quantity.ts";
 import type {
@@ -10,9 +10,12 @@ import type {
   Volume,
   VolumeProjection,
 } from "#formats/kube-types.generated.ts";
+import type { Image, ImageStore } from "#images/image-store.ts";
+import { podResources } from "../pods/resources.ts";
 import type { HostPort } from "../ports.ts";
 import { writeAtomically } from "./atomic-directory.ts";
 import { projectedFiles, type FileInputs } from "./files.ts";
+import { giveTreeToGroup } from "./fs-group.ts";
 
 /** Where a pod's volume lies on the host. */
 export interface PreparedVolume {
@@ -30,6 +33,11 @@ export interface VolumeInputs extends FileInputs {
   /** This pod's own directory. */
   readonly directory: string;
   readonly host: HostPort;
+  /** The image of an image volume, pulled by its policy. */
+  image(volume: Volume): Promise<Image>;
+  readonly images: Pick<ImageStore, "snapshot" | "createSnapshot">;
+  /** What a memory-backed volume may take at most, in bytes. */
+  readonly memoryBytes: number;
   /** The persistent volume that a claim is bound to; throws `not-found` until it is. */
   claim(namespace: string, name: string): Promise<PersistentVolume>;
   /** Names a new version of the files: unique within the pod. */
@@ -49,12 +57,27 @@ export async function preparePodVolumes(inputs: VolumeInputs): Promise<PreparedV
   };
 }
 
-/** Removes everything of the pod's volumes: memory-backed ones are unmounted first, host paths and claims are not touched. */
-export async function removePodVolumes(directory: string, pod: Pod, host: HostPort): Promise<void> {
-  for (const volume of pod.spec?.volumes ?? []) {
-    if (volume.emptyDir?.medium === "Memory") host.unmount(volumePath(directory, "empty-dir", volume.name));
+/** Removes everything of a pod's volumes: memory-backed ones and images are unmounted first, host paths and claims are not touched. */
+export async function removePodVolumes(
+  directory: string,
+  host: Pick<HostPort, "unmount">,
+  images: Pick<ImageStore, "removeSnapshot">,
+): Promise<void> {
+  for (const name of await namesIn(join(directory, "volumes", "empty-dir")))
+    host.unmount(volumePath(directory, "empty-dir", name));
+  for (const name of await namesIn(join(directory, "volumes", "image"))) {
+    host.unmount(volumePath(directory, "image", name));
+    await images.removeSnapshot(imageSnapshotId(basename(directory), name));
   }
   await rm(directory, { recursive: true, force: true });
+}
+
+/** Takes what was mounted for pods off the host: nothing of them runs any more. The next start mounts it again. */
+export async function unmountPodVolumes(podsDirectory: string, host: Pick<HostPort, "unmount">): Promise<void> {
+  for (const uid of await namesIn(podsDirectory))
+    for (const kind of ["empty-dir", "image"])
+      for (const name of await namesIn(join(podsDirectory, uid, "volumes", kind)))
+        host.unmount(volumePath(join(podsDirectory, uid), kind, name));
 }
 
 type Prepared = PreparedVolume & { readonly renewAt?: number };
@@ -64,6 +87,7 @@ async function prepareVolume(inputs: VolumeInputs, volume: Volume): Promise<Prep
   if (sources) return prepareFiles(inputs, volume, sources);
   if (volume.emptyDir) return prepareEmptyDir(inputs, volume);
   if (volume.hostPath) return { path: await checkHostPath(volume.hostPath, volume.name), readonly: false };
+  if (volume.image) return prepareImage(inputs, volume);
   const claimName =
     volume.persistentVolumeClaim?.claimName ??
     (volume.ephemeral ? `${inputs.pod.metadata.name}-${volume.name}` : undefined);
@@ -93,18 +117,43 @@ async function prepareFiles(
   return { path, readonly: true, ...(renewAt === undefined ? {} : { renewAt }) };
 }
 
-async function prepareEmptyDir({ pod, directory, host }: VolumeInputs, volume: Volume): Promise<Prepared> {
+async function prepareEmptyDir({ pod, directory, host, memoryBytes }: VolumeInputs, volume: Volume): Promise<Prepared> {
   const path = volumePath(directory, "empty-dir", volume.name);
   const medium = volume.emptyDir?.medium ?? "";
   if (medium !== "" && medium !== "Memory")
     throw new GantryError("unsupported", `volume "${volume.name}": emptyDir medium ${medium} is not supported`);
-  if (await exists(path)) return { path, readonly: false };
+  const inMemory = medium === "Memory";
+  // A directory alone says nothing about its file system: the machine may have been restarted.
+  if ((await exists(path)) && (!inMemory || host.isMountPoint(path))) return { path, readonly: false };
   await mkdir(path, { recursive: true, mode: 0o700 });
-  if (medium === "Memory") host.mountTmpfs(path, quantityNumber(volume.emptyDir?.sizeLimit));
+  if (inMemory) host.mountTmpfs(path, memoryVolumeBytes(pod, volume, memoryBytes));
   // 0777 with the set-group-id bit when the pod has an fsGroup: every container may write, whoever it runs as.
   await chmod(path, 0o777);
   await giveToGroup(path, pod.spec?.securityContext?.fsGroup);
   return { path, readonly: false };
+}
+
+/** The smallest of the volume's own limit, what the pod may have, and what the node has (kubelet's emptydir calculateEmptyDirMemorySize). */
+function memoryVolumeBytes(pod: Pod, { emptyDir }: Volume, nodeBytes: number): number {
+  const podBytes = podResources(pod).memory?.limit;
+  const own = quantityNumber(emptyDir?.sizeLimit);
+  return Math.min(nodeBytes, podBytes ?? Infinity, own > 0 ? own : Infinity);
+}
+
+/** An image as a volume: its files, read only. */
+async function prepareImage(inputs: VolumeInputs, volume: Volume): Promise<Prepared> {
+  const { directory, host, images } = inputs;
+  const path = volumePath(directory, "image", volume.name);
+  await mkdir(path, { recursive: true, mode: 0o755 });
+  if (host.isMountPoint(path)) return { path, readonly: true };
+  const id = imageSnapshotId(inputs.pod.metadata.uid ?? "", volume.name);
+  const snapshot = images.snapshot(id) ?? (await images.createSnapshot(id, (await inputs.image(volume)).id));
+  host.mountImage(path, snapshot.mount);
+  return { path, readonly: true };
+}
+
+function imageSnapshotId(podUid: string, volumeName: string): string {
+  return `pod-${podUid}-${volumeName}`;
 }
 
 async function giveToGroup(path: string, gid: number | undefined): Promise<void> {
@@ -124,7 +173,12 @@ async function prepareClaim(inputs: VolumeInputs, volume: Volume, claimName: str
   if (bound.spec?.hostPath) await checkHostPath(bound.spec.hostPath, volume.name);
   else if (!(await exists(path)))
     throw new GantryError("not-found", `persistent volume "${bound.metadata.name}": path "${path}" does not exist`);
-  return { path, readonly: volume.persistentVolumeClaim?.readOnly === true };
+  const readonly = volume.persistentVolumeClaim?.readOnly === true;
+  const { fsGroup, fsGroupChangePolicy } = inputs.pod.spec?.securityContext ?? {};
+  // Host paths stay whose they are.
+  if (fsGroup !== undefined && !readonly && !bound.spec?.hostPath)
+    await giveTreeToGroup(path, fsGroup, fsGroupChangePolicy === "OnRootMismatch");
+  return { path, readonly };
 }
 
 /** A host path, made or checked as its type says (Kubernetes documentation, "hostPath volume types"). */
@@ -179,5 +233,9 @@ function volumePath(directory: string, kind: string, name: string): string {
 
 /** Uids of the pods that have a directory here: after a restart, those that are no more are removed. */
 export async function podDirectories(podsDirectory: string): Promise<string[]> {
-  return readdir(podsDirectory).catch(() => []);
+  return namesIn(podsDirectory);
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => []);
 }
