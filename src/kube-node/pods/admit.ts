@@ -1,0 +1,59 @@
+import type { Pod } from "#formats/kube-types.generated.ts";
+import type { PodFailure } from "./status-inputs.ts";
+
+/** Sysctls that reach no further than their pod (kubelet's sysctl/safe_sysctls.go). */
+const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
+  "kernel.shm_rmid_forced",
+  "net.ipv4.ip_local_port_range",
+  "net.ipv4.tcp_syncookies",
+  "net.ipv4.ping_group_range",
+  "net.ipv4.ip_unprivileged_port_start",
+  "net.ipv4.ip_local_reserved_ports",
+  "net.ipv4.tcp_keepalive_time",
+  "net.ipv4.tcp_fin_timeout",
+  "net.ipv4.tcp_keepalive_intvl",
+  "net.ipv4.tcp_keepalive_probes",
+  "net.ipv4.tcp_rmem",
+  "net.ipv4.tcp_wmem",
+]);
+
+/** Pure: why this node will not run the pod at all, in the kubelet's words; undefined when it will. What Gantry cannot do is refused by name. */
+export function refusal(pod: Pod): PodFailure | undefined {
+  const { spec } = pod;
+  if (spec?.os?.name === "windows")
+    return { reason: "PodOSNotSupported", message: "Failed to admit pod as the OS field doesn't match node OS" };
+  const sysctl = forbiddenSysctl(pod);
+  if (sysctl !== undefined) return { reason: "SysctlForbidden", message: `forbidden sysctl: ${sysctl}` };
+  const field = unsupportedField(pod);
+  if (field !== undefined) return { reason: "UnsupportedField", message: `${field} is not supported by this node` };
+  return undefined;
+}
+
+function forbiddenSysctl({ spec }: Pod): string | undefined {
+  for (const { name: written } of spec?.securityContext?.sysctls ?? []) {
+    const name = written.replaceAll("/", ".");
+    if (!SAFE_SYSCTLS.has(name)) return `${JSON.stringify(name)} not allowlisted`;
+    if (spec?.hostNetwork && name.startsWith("net."))
+      return `${JSON.stringify(name)} not allowed with host net enabled`;
+    if (spec?.hostIPC && name.startsWith("kernel.")) return `${JSON.stringify(name)} not allowed with host ipc enabled`;
+  }
+  return undefined;
+}
+
+function unsupportedField({ spec }: Pod): string | undefined {
+  if (spec?.hostUsers === false) return "spec.hostUsers: false";
+  if ((spec?.resourceClaims ?? []).length > 0) return "spec.resourceClaims";
+  const lists = { containers: spec?.containers, initContainers: spec?.initContainers };
+  for (const [list, containers] of Object.entries(lists)) {
+    for (const [index, container] of (containers ?? []).entries()) {
+      const at = `spec.${list}[${index}]`;
+      if ((container.volumeDevices ?? []).length > 0) return `${at}.volumeDevices`;
+      const rule = container.restartPolicyRules?.find(({ action }) => action !== "Restart");
+      if (rule) return `${at}.restartPolicyRules with action ${rule.action ?? ""}`;
+      const profile = container.securityContext?.appArmorProfile ?? spec?.securityContext?.appArmorProfile;
+      if (profile && profile.type !== "Unconfined")
+        return `${at}.securityContext.appArmorProfile of type ${profile.type}`;
+    }
+  }
+  return undefined;
+}
