@@ -24,6 +24,10 @@ export interface ImageStore {
   pull(reference: string, options: PullOptions): Promise<Image>;
   /** Sends an image to the registry that its name says; a name without a tag sends `latest`, `allTags` every tag. */
   push(reference: string, options: PushOptions): Promise<void>;
+  /** Tries credentials at a registry. Throws `unauthorized` when they are refused. */
+  login(registry: string, auth: RegistryAuth, signal?: AbortSignal): Promise<void>;
+  /** What a registry has under a name, without fetching it. */
+  inspectRemote(reference: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<RemoteImage>;
   /** What `docker history` shows, the newest first. */
   history(reference: string): readonly HistoryEntry[];
   /** Says which containers use an image, for remove and prune. */
@@ -97,6 +101,12 @@ export interface PushOptions {
   readonly auth?: RegistryAuth;
   readonly report?: Report;
   readonly signal?: AbortSignal;
+}
+
+export interface RemoteImage {
+  /** Of the manifest, or of the index of several platforms. */
+  readonly descriptor: Descriptor;
+  readonly platforms: readonly Platform[];
 }
 
 export interface PruneOptions {

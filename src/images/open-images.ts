@@ -25,6 +25,7 @@ import { loadArchive, wantedBlob } from "./operations/load.ts";
 import { diskUsage, imageHistory, pruneImages, removeImages, tagImage } from "./operations/manage.ts";
 import { pullImage } from "./operations/pull.ts";
 import { pushImage } from "./operations/push.ts";
+import { inspectRemote, tryLogin } from "./operations/registry-queries.ts";
 import { saveImages } from "./operations/save.ts";
 import { semaphore } from "./operations/semaphore.ts";
 import { lookUp } from "./records/lookup.ts";
@@ -194,6 +195,8 @@ function imageStore(
     prune: (pruning) => pruneImages(context, pruning),
     pull: (reference, pulling) => pullImage(context, reference, pulling),
     push: (reference, pushing) => pushImage(context, reference, pushing),
+    login: (registry, auth, aborted) => tryLogin(context, registry, auth, aborted),
+    inspectRemote: (reference, auth, aborted) => inspectRemote(context, reference, auth, aborted),
     history: (reference) => imageHistory(context, reference),
     async createSnapshot(id, imageId) {
       const record = imageId === undefined ? undefined : records.now.images.get(imageId);

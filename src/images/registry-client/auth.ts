@@ -36,7 +36,8 @@ export function authorizer(registry: URL, auth: RegistryAuth | undefined, http: 
         tokens.set(scope, `Bearer ${await fetchToken(http, registry, bearer, scope, auth, signal)}`);
         return true;
       }
-      if (!challenges.some(({ scheme }) => scheme === "basic") || basic === undefined || usesBasic) return false;
+      if (!challenges.some(({ scheme }) => scheme === "basic") || usesBasic) return false;
+      if (basic === undefined) throw new GantryError("unauthorized", "no basic auth credentials");
       usesBasic = true;
       return true;
     },

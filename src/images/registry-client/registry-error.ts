@@ -11,13 +11,23 @@ export interface RegistryFailure {
 
 const MAX_MESSAGE = 1024;
 
+/** What an answer without a body means. */
+const DEFAULTS: ReadonlyMap<number, string> = new Map([
+  [401, "authentication required"],
+  [403, "requested access to the resource is denied"],
+]);
+
 /** Reads the body of a refusal. */
 export function readFailure(status: number, statusText: string, body: Buffer): RegistryFailure {
   const first = firstError(body);
   const code = typeof first?.["code"] === "string" ? first["code"] : "";
   const message = typeof first?.["message"] === "string" ? first["message"] : "";
   const plain = code === "" ? body.toString("utf8").trim() : message;
-  return { status, code, message: (plain || statusText || `status ${status}`).slice(0, MAX_MESSAGE) };
+  return {
+    status,
+    code,
+    message: (plain || (DEFAULTS.get(status) ?? statusText) || `status ${status}`).slice(0, MAX_MESSAGE),
+  };
 }
 
 function firstError(body: Buffer): Record<string, unknown> | undefined {
