@@ -54,9 +54,9 @@ int child_tell(struct child_context *context, enum message_kind kind, const char
     length = recv(context->sync, &answer, sizeof answer, 0);
   while (length < 0 && errno == EINTR);
   /* Refused, and the shim has told why; or the shim has gone. */
-  if (length != sizeof answer || answer != 0)
+  if (length != sizeof answer || answer < 0)
     _exit(FAILED_CODE);
-  return 0;
+  return answer;
 }
 
 _Noreturn void child_fail(struct child_context *context) {
@@ -110,11 +110,12 @@ static void take_streams(const int ends[3]) {
       dup2(ends[number], number);
 }
 
+/* Returns how many steps were taken, -1 with the failure recorded. */
 static int take_step(struct child_context *context, struct step *step) {
   failure.error = 0;
-  if (!is_shim_step(step->code))
-    return run_child_step(context, step->code, &step->arguments);
-  return child_tell(context, MESSAGE_SHIM_STEP, "", -1, true);
+  if (is_shim_step(step->code))
+    return child_tell(context, MESSAGE_SHIM_STEP, "", -1, true);
+  return run_child_step(context, step->code, &step->arguments) < 0 ? -1 : 1;
 }
 
 _Noreturn void child_run(struct process *process, struct step_list *list, size_t index, int sync, const int ends[3]) {
@@ -125,9 +126,10 @@ _Noreturn void child_run(struct process *process, struct step_list *list, size_t
   take_streams(ends);
   close_others(list, index, sync);
   umask(0);
-  for (; index < list->count; index++) {
+  for (int taken; index < list->count; index += (size_t)taken) {
     context.index = (uint32_t)index;
-    if (take_step(&context, &list->steps[index]) < 0)
+    taken = take_step(&context, &list->steps[index]);
+    if (taken < 0)
       child_fail(&context);
   }
   fail_with(EINVAL, "the plan ends without exec");

@@ -11,7 +11,7 @@ struct child_context {
   bool directory_pending;
 };
 
-/* Tells the shim; with wait, hears its answer: -1 means that the process must end without another word. */
+/* Tells the shim; with wait, returns its answer (0 otherwise). Does not return when the answer is to end. */
 int child_tell(struct child_context *context, enum message_kind kind, const char *text, int fd, bool wait);
 /* Tells of the recorded failure and ends. */
 _Noreturn void child_fail(struct child_context *context);

@@ -220,20 +220,22 @@ void launch_resume(struct process *process) {
   answer(process, 0);
 }
 
+/* One round trip for all the steps that the process would ask for one after the other. */
 static void take_for(struct process *process, uint32_t index) {
-  struct shim_context context = {.process = process, .list = process->steps, .index = index, .cloned = true};
-  failure.error = 0;
-  if (index >= process->steps->count) {
-    fail_with(EINVAL, "no step %u", index);
-  } else {
-    struct step step = process->steps->steps[index];
-    if (run_shim_step(&context, step.code, &step.arguments) == 0) {
-      answer(process, 0);
+  struct shim_context context = {.process = process, .list = process->steps, .pid_namespace = -1, .cloned = true};
+  answer_t taken = 0;
+  for (context.index = index; context.index < process->steps->count; context.index++, taken++) {
+    struct step step = process->steps->steps[context.index];
+    if (!is_shim_step(step.code))
+      break;
+    failure.error = 0;
+    if (run_shim_step(&context, step.code, &step.arguments) < 0) {
+      answer(process, -1);
+      process_launch_failed(process, (uint32_t)context.index);
       return;
     }
   }
-  answer(process, -1);
-  process_launch_failed(process, index);
+  answer(process, taken);
 }
 
 static int received_fd(struct msghdr *header) {

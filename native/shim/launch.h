@@ -12,7 +12,7 @@ struct step_list {
 
 /* What the process tells the shim. */
 enum message_kind {
-  MESSAGE_SHIM_STEP = 1, /* take this step for me; answered */
+  MESSAGE_SHIM_STEP = 1, /* take this step for me, and those of yours that follow it; answered with how many */
   MESSAGE_NOTIFY,        /* text: the tag */
   MESSAGE_PAUSE,         /* answered when the daemon says so */
   MESSAGE_TERMINAL,      /* with the pty's master */
@@ -26,7 +26,7 @@ struct message {
   struct failure failure;
 };
 
-/* The shim's answer: 0 to go on, -1 to end without another word. */
+/* The shim's answer: how many steps it has taken, -1 to end without another word. */
 typedef int32_t answer_t;
 
 struct shim_context {
