@@ -1,4 +1,4 @@
-import { GantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import type { Deps } from "../deps.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
 import { progressWriter, stream } from "../http/reply.ts";
@@ -52,7 +52,7 @@ export function createImageHandler(deps: Deps): Handler {
       else await importImage(deps, call, progress.send);
       progress.finish();
     } catch (error) {
-      progress.finish(error);
+      progress.finish(withoutPrompt(error));
     }
   };
 }
@@ -114,7 +114,12 @@ export function pushHandler(deps: Deps): Handler {
       });
       progress.finish();
     } catch (error) {
-      progress.finish(error);
+      progress.finish(withoutPrompt(error));
     }
   };
+}
+
+/** A registry that wants credentials is no 401 of this API: the CLI would ask for a user name then, and wait for it. */
+function withoutPrompt(error: unknown): unknown {
+  return isGantryError(error, "unauthorized") ? new GantryError("internal", error.message, error.details, error) : error;
 }

@@ -33,8 +33,6 @@ export function refusalRoutes(): Route[] {
     ),
     route("GET", "/plugins", async ({ response }) => json(response, 200, [])),
     ...METHODS.map((method) => route(method, "/plugins/{rest...}", refused("plugin management"))),
-    route("GET", "/distribution/{name...}/json", refused("looking up an image's distribution")),
-    route("POST", "/auth", refused("logging in to a registry")),
     route("PUT", "/volumes/{name}", refused("updating a cluster volume")),
     route("POST", "/session", refused("a BuildKit session")),
     route("POST", "/grpc", refused("BuildKit's gRPC protocol")),
