@@ -1,7 +1,7 @@
 import { GantryError } from "#base/errors.ts";
 import { snapshotFiles } from "#containers/container-files.ts";
 import { hexId } from "#base/ids.ts";
-import type { Dockerfile, Instruction } from "#formats/dockerfile/instruction.ts";
+import type { Dockerfile, Instruction } from "#formats/dockerfile-instruction.ts";
 import type { Image } from "#images/image-store.ts";
 import { metaScope, platformArgs, stageScope, unusedArgs } from "./plan/scope.ts";
 import { planStages, stageIndex, type PlannedStage } from "./plan/stages.ts";

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
-import { expandWord, type Lookup } from "./dockerfile/expand.ts";
-import type { CommandLine, Instruction, InstructionBody } from "./dockerfile/instruction.ts";
+import { expandWord, type Lookup } from "./dockerfile-expand.ts";
+import type { CommandLine, Instruction, InstructionBody } from "./dockerfile-instruction.ts";
 import { parseSingleInstruction } from "./dockerfile.ts";
 import { parseContainerPorts, portKey } from "./docker-ports.ts";
 import { parseSignal } from "./docker-signals.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expandWord } from "./dockerfile/expand.ts";
-import type { InstructionBody } from "./dockerfile/instruction.ts";
+import { expandWord } from "./dockerfile-expand.ts";
+import type { InstructionBody } from "./dockerfile-instruction.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 
 const body = (line: string): InstructionBody => {

@@ -1,6 +1,6 @@
 import { GantryError, isGantryError } from "#base/errors.ts";
 import { parseFlags } from "./dockerfile/flags.ts";
-import type { Dockerfile, Instruction, Stage } from "./dockerfile/instruction.ts";
+import type { Dockerfile, Instruction, Stage } from "./dockerfile-instruction.ts";
 import { parseError, readLines, type RawInstruction } from "./dockerfile/lines.ts";
 import { parseInstruction } from "./dockerfile/parse-instruction.ts";
 

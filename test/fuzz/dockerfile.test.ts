@@ -9,7 +9,7 @@ import { parseFilters } from "#formats/docker-filters.ts";
 import { parseBind } from "#formats/docker-mounts.ts";
 import { parseContainerPorts } from "#formats/docker-ports.ts";
 import { parseDockerfile } from "#formats/dockerfile.ts";
-import { expandWord } from "#formats/dockerfile/expand.ts";
+import { expandWord } from "#formats/dockerfile-expand.ts";
 import { parseDockerignore } from "#formats/dockerignore.ts";
 import { compileGlob } from "#formats/glob.ts";
 

@@ -1,4 +1,4 @@
-import { expandWord, type Lookup } from "#formats/dockerfile/expand.ts";
+import { expandWord, type Lookup } from "#formats/dockerfile-expand.ts";
 import type { Platform } from "#formats/image-config.ts";
 
 /** Build arguments that need no ARG, and that are no part of a cache key (docs.docker.com/reference/dockerfile, "Predefined ARGs"). */

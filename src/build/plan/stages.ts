@@ -1,6 +1,6 @@
 import { GantryError } from "#base/errors.ts";
-import { expandWord } from "#formats/dockerfile/expand.ts";
-import type { Dockerfile, Instruction, Stage } from "#formats/dockerfile/instruction.ts";
+import { expandWord } from "#formats/dockerfile-expand.ts";
+import type { Dockerfile, Instruction, Stage } from "#formats/dockerfile-instruction.ts";
 
 /** Where a stage begins. */
 export type Base =

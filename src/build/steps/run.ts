@@ -6,7 +6,7 @@ import { keyedSerial } from "#base/serial.ts";
 import type { ContainerConfig, MountConfig } from "#containers/engine.ts";
 import { DEFAULT_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { DEFAULT_SHELL } from "#formats/dockerfile-config.ts";
-import type { CommandLine, Instruction } from "#formats/dockerfile/instruction.ts";
+import type { CommandLine, Instruction } from "#formats/dockerfile-instruction.ts";
 import { envValue } from "../plan/scope.ts";
 import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";

@@ -121,5 +121,7 @@ export function pushHandler(deps: Deps): Handler {
 
 /** A registry that wants credentials is no 401 of this API: the CLI would ask for a user name then, and wait for it. */
 function withoutPrompt(error: unknown): unknown {
-  return isGantryError(error, "unauthorized") ? new GantryError("internal", error.message, error.details, error) : error;
+  return isGantryError(error, "unauthorized")
+    ? new GantryError("internal", error.message, error.details, error)
+    : error;
 }

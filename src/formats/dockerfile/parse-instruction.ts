@@ -1,7 +1,7 @@
 import { GantryError } from "#base/errors.ts";
 import { parseFlags } from "./flags.ts";
 import { parseHeredoc } from "./heredoc.ts";
-import type { CommandLine, CopyOptions, InlineFile, InstructionBody } from "./instruction.ts";
+import type { CommandLine, CopyOptions, InlineFile, InstructionBody } from "../dockerfile-instruction.ts";
 import { parseHealthcheck } from "./parse-healthcheck.ts";
 import type { RawInstruction } from "./lines.ts";
 import { parseJsonForm, parsePairs, splitWords } from "./words.ts";

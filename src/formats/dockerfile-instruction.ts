@@ -1,7 +1,7 @@
-import type { Heredoc } from "./heredoc.ts";
-import type { Location } from "./lines.ts";
-import type { Pair } from "./words.ts";
-import type { HealthcheckConfig } from "../image-config.ts";
+import type { Heredoc } from "./dockerfile/heredoc.ts";
+import type { Location } from "./dockerfile/lines.ts";
+import type { Pair } from "./dockerfile/words.ts";
+import type { HealthcheckConfig } from "./image-config.ts";
 
 /** A command to run: as it is, or by the stage's shell (here-documents behind it). */
 export type CommandLine =
