@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
@@ -93,7 +94,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const authorizer = mastersFirst(rbac);
   const strategies = builtInStrategies({ services: serviceStrategy(pools) });
-  const plugins = builtInAdmission({ store, resources, random, logger, api: () => api });
+  const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
   const admission: Admission = admissionChain(plugins);
   const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
   const service = apiService(api, authorizer);
@@ -134,6 +135,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await rbac.start(store);
       await bootstrap(api, serviceCidr);
       await custom.start();
+      // Watchers within the server (the index of roles) learn of what was just made with the next turn.
+      await nextTurn();
       started = true;
     },
     async listen({ host = "127.0.0.1", port = 0 } = {}) {

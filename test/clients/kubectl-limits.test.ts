@@ -90,3 +90,57 @@ it("keeps a namespace within its quota, also under concurrent creates", async (t
     /exceeded quota: quota, requested: count\/configmaps=1, used: count\/configmaps=2, limited: count\/configmaps=2/,
   );
 });
+
+it("holds pods to the security level of their namespace", async (t) => {
+  const { kubectl } = await startApiServer(t);
+  await kubectl([
+    "label",
+    "ns",
+    "default",
+    "pod-security.kubernetes.io/enforce=restricted",
+    "pod-security.kubernetes.io/warn=restricted",
+  ]);
+  const refused = await kubectl(["run", "p", "--image=busybox", "--privileged"], { fails: true });
+  assert.match(
+    refused,
+    /pods "p" is forbidden: violates PodSecurity "restricted:latest": privileged \(container "p" must not set securityContext.privileged=true\), allowPrivilegeEscalation != false/,
+  );
+  const container = {
+    name: "c",
+    image: "i",
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      runAsNonRoot: true,
+      capabilities: { drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+  };
+  await kubectl(["create", "-f", "-"], {
+    stdin: JSON.stringify({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "good" },
+      spec: { containers: [container] },
+    }),
+  });
+  // An ephemeral container is no way around (CVE-2023-2727).
+  const ephemeral = {
+    spec: { ephemeralContainers: [{ name: "e", image: "i", securityContext: { privileged: true } }] },
+  };
+  assert.match(
+    await kubectl(
+      [
+        "patch",
+        "pod",
+        "good",
+        "--subresource=ephemeralcontainers",
+        "--type=strategic",
+        "-p",
+        JSON.stringify(ephemeral),
+      ],
+      { fails: true },
+    ),
+    /violates PodSecurity/,
+  );
+  await kubectl(["label", "pod", "good", "a=b"]);
+});
