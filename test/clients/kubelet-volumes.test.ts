@@ -45,7 +45,7 @@ describe("emptyDir", () => {
     const uid = await field("empty", ".metadata.uid");
     const directory = join(gantry.root, "data/kubelet/pods", uid);
     await stat(directory);
-    await kubectl("delete", "pod", "empty");
+    await kubectl("delete", "pod", "empty", "--grace-period=1");
     await assert.rejects(stat(directory), { code: "ENOENT" });
     assert.doesNotMatch(await readFile("/proc/self/mountinfo", "utf8"), new RegExp(uid));
   });
@@ -194,14 +194,14 @@ describe("images as volumes", () => {
       (await gantry.kubectl("exec", "imaged", "--", "sh", "-c", "touch /tools/x")).stderr,
       /Read-only file system/,
     );
-    assert.equal(
-      await sh("imaged", "ls -d /tools/proc /tools/dev 2>/dev/null | wc -l"),
-      "0\n",
+    assert.notEqual(
+      (await gantry.kubectl("exec", "imaged", "--", "ls", "/tools/.dockerenv")).code,
+      0,
       "only what the image has",
     );
     await waitFor("imageless", ".status.containerStatuses[0].state.waiting.reason", "ErrImageNeverPull");
     const uid = await field("imaged", ".metadata.uid");
-    await kubectl("delete", "pod", "imaged");
+    await kubectl("delete", "pod", "imaged", "--grace-period=1");
     assert.doesNotMatch(await readFile("/proc/self/mountinfo", "utf8"), new RegExp(uid));
   });
 });

@@ -8,6 +8,7 @@ import { claimVolume, configSource, podDirectory, podFacts } from "./pod-context
 import { allContainers, filesVersion, observe, podIps, type PodState } from "./pod-state.ts";
 import { podCgroup } from "./qos.ts";
 import { podResources } from "./resources.ts";
+import { resize } from "./perform-resize.ts";
 import { startContainer } from "./start-container.ts";
 import { stopContainer, stopPod } from "./terminate.ts";
 
@@ -30,6 +31,8 @@ export async function perform(
       return start(state, action.container, action.restartCount);
     case "stop":
       return stop(state, action.name, action.cause, observed);
+    case "resize":
+      return resize(state, action.names, observed);
     case "remove":
       return removeContainer(state, action.containerId);
     case "finish":

@@ -42,6 +42,7 @@ const inputs: PlanInputs = {
   notBefore: () => 0,
   condemned: () => undefined,
   started: () => true,
+  resizes: new Map(),
   failed: false,
   sandboxNotBefore: 0,
 };
@@ -56,6 +57,8 @@ function transcript(actions: readonly PodAction[]): string[] {
         return `start ${action.container.name}#${action.restartCount}`;
       case "stop":
         return `stop ${action.containerId} (${action.cause})`;
+      case "resize":
+        return `resize ${action.names.join(",")}`;
       case "remove":
         return `remove ${action.containerId}`;
       case "wake":

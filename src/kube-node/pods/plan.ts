@@ -8,6 +8,8 @@ export type PodAction =
   | { readonly kind: "start"; readonly container: Container; readonly restartCount: number; readonly init: boolean }
   | { readonly kind: "stop"; readonly containerId: string; readonly name: string; readonly cause: StopCause }
   | { readonly kind: "remove"; readonly containerId: string }
+  /** Running containers get the resources that the document asks for now. */
+  | { readonly kind: "resize"; readonly names: readonly string[] }
   /** Look again at this time (epoch milliseconds): a container's back-off ends. */
   | { readonly kind: "wake"; readonly at: number }
   /** The pod is done for good: what still runs of it ends, the sandbox last; the records stay for logs. */
@@ -22,6 +24,8 @@ export interface PlanInputs {
   readonly notBefore: (containerName: string, restartCount: number) => number;
   /** A liveness or startup probe has failed for this run of the container. */
   readonly condemned: (containerId: string) => "liveness" | "startup" | undefined;
+  /** Running containers whose resources are to change, and how; none while the node cannot grant them. */
+  readonly resizes: ReadonlyMap<string, "live" | "restart">;
   /** The startup probe has passed, or there is none. */
   readonly started: (containerId: string) => boolean;
   /** When a sandbox may be started (epoch milliseconds). */
@@ -46,6 +50,7 @@ export function planPod(pod: Pod, observed: ObservedPod, inputs: PlanInputs): Po
     ...cleanup,
     ...stranded,
     ...condemnedStops(observed, inputs),
+    ...resizeActions(observed, inputs),
     ...containerActions(pod, observed, sandbox?.id ?? "", inputs),
   ];
 }
@@ -106,6 +111,16 @@ function condemnedStops(observed: ObservedPod, inputs: PlanInputs): PodAction[] 
   for (const [name, container] of observed.current) {
     const cause = isRunning(container) ? inputs.condemned(container.id) : undefined;
     if (cause) actions.push({ kind: "stop", containerId: container.id, name, cause });
+  }
+  return actions;
+}
+
+function resizeActions(observed: ObservedPod, { resizes }: PlanInputs): PodAction[] {
+  const live = [...resizes].filter(([, way]) => way === "live").map(([name]) => name);
+  const actions: PodAction[] = live.length > 0 ? [{ kind: "resize", names: live }] : [];
+  for (const [name, way] of resizes) {
+    const found = observed.current.get(name);
+    if (way === "restart" && found) actions.push({ kind: "stop", containerId: found.id, name, cause: "resize" });
   }
   return actions;
 }

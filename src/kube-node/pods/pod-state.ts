@@ -8,6 +8,7 @@ import type { CrashBackoff } from "./crash-backoff.ts";
 import { isRunning, observePod, type ObservedPod } from "./observed.ts";
 import type { ProbeSet } from "./probe-set.ts";
 import type { ImagePuller } from "./pull-image.ts";
+import type { Amounts } from "./resize.ts";
 import { podStatus } from "./status.ts";
 import type { PodFailure, ResizeState, Waiting } from "./status-inputs.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -15,6 +16,8 @@ import type { StatusWriter } from "./status-writer.ts";
 export interface WorkerDeps extends NodeDeps {
   readonly containersOf: (uid: string) => readonly EngineContainer[];
   readonly allCapabilities: readonly string[];
+  /** What the node's other pods request. */
+  readonly othersRequest: (uid: string) => Amounts;
   /** Nothing of the pod is left on this node. */
   readonly onGone: (uid: string) => void;
 }
@@ -47,6 +50,8 @@ export interface PodState {
   readonly users: ContainerUsers;
   /** Resources that were changed and are not all in place. */
   resize: ResizeState | undefined;
+  /** When a change that failed may be tried again. */
+  resizeNotBefore: number;
   /** The kubelet ended the pod: past its deadline, evicted. */
   failure: PodFailure | undefined;
   prepared: PreparedVolumes | undefined;

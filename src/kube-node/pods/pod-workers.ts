@@ -1,6 +1,8 @@
+import { isPodTerminal } from "#formats/kube-pod.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
 import { LABEL } from "./labels.ts";
 import type { WorkerDeps } from "./pod-state.ts";
+import { requestsOf, type Amounts } from "./resize.ts";
 import { podWorker, type PodWorker } from "./worker.ts";
 
 /** The workers of a node, one for each pod; bounded by the pods that the scheduler and the manifest folder give it. */
@@ -13,9 +15,17 @@ export interface PodWorkers {
 }
 
 /** Makes the set; it wakes a worker when something happens to its containers. */
-export function podWorkers(deps: Omit<WorkerDeps, "onGone">): PodWorkers {
+export function podWorkers(deps: Omit<WorkerDeps, "onGone" | "othersRequest">): PodWorkers {
   const workers = new Map<string, PodWorker>();
-  const workerDeps: WorkerDeps = { ...deps, onGone: (uid) => void workers.delete(uid) };
+  const workerDeps: WorkerDeps = {
+    ...deps,
+    othersRequest: (uid) => sumOfRequests(workers, uid),
+    onGone(uid) {
+      workers.delete(uid);
+      // What it had may be what another waits for.
+      for (const worker of workers.values()) if (worker.waitsForResources) worker.poke();
+    },
+  };
   const stopListening = deps.engine.events(({ type, attributes, action }) => {
     if (type === "container" && !action.startsWith("exec_")) workers.get(attributes[LABEL.podUid] ?? "")?.poke();
   });
@@ -42,6 +52,16 @@ export function podWorkers(deps: Omit<WorkerDeps, "onGone">): PodWorkers {
       for (const worker of workers.values()) worker.close();
     },
   };
+}
+
+function sumOfRequests(workers: ReadonlyMap<string, PodWorker>, but: string): Amounts {
+  let sum: Amounts = { cpuMillis: 0, memoryBytes: 0 };
+  for (const [uid, { pod }] of workers) {
+    if (uid === but || isPodTerminal(pod)) continue;
+    const { cpuMillis, memoryBytes } = requestsOf(pod);
+    sum = { cpuMillis: sum.cpuMillis + cpuMillis, memoryBytes: sum.memoryBytes + memoryBytes };
+  }
+  return sum;
 }
 
 /** Tells the workers whose pods have a volume of this object that it changed. */

@@ -24,9 +24,8 @@ export function containerResources(resources: ResourceRequirements | undefined):
   };
 }
 
-/** Pure: as `containerResources` for a container that runs: a limit that is no longer there is taken away. */
-export function resizedResources(resources: ResourceRequirements | undefined): OciResources {
-  const { cpu, memory } = containerResources(resources);
+/** Pure: the same settings for what runs already: a limit that is not there is taken away. */
+export function unlimited({ cpu, memory }: OciResources): OciResources {
   return {
     cpu: { quota: UNLIMITED, period: CPU_PERIOD_MICROS, ...cpu },
     memory: memory ?? { limit: UNLIMITED, swap: UNLIMITED },

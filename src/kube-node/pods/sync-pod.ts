@@ -2,6 +2,7 @@ import { refusal } from "./admit.ts";
 import { restartCountOf } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
 import { containerEvent } from "./container-event.ts";
+import { grantedResizes } from "./perform-resize.ts";
 import { perform, prepareVolumes } from "./perform.ts";
 import { planPod } from "./plan.ts";
 import { podDirectory } from "./pod-context.ts";
@@ -27,6 +28,7 @@ export async function syncPod(state: PodState): Promise<void> {
       now: deps.clock.now(),
       notBefore: notBefore(state, observed),
       condemned: probes.condemned,
+      resizes: grantedResizes(state, observed),
       started: probes.started,
       failed: state.failure !== undefined,
       sandboxNotBefore: state.sandboxNotBefore,

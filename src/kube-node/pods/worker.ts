@@ -13,6 +13,8 @@ import { syncPod } from "./sync-pod.ts";
 /** The one owner of a pod's state on this node. Everything it does for the pod happens one after the other. */
 export interface PodWorker {
   readonly pod: Pod;
+  /** A change of its resources has to wait until others' are free. */
+  readonly waitsForResources: boolean;
   /** A newer document of the pod. */
   update(pod: Pod): void;
   /** Something of the pod changed: a container ended, a probe result is new. */
@@ -40,6 +42,9 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
   return {
     get pod() {
       return state.pod;
+    },
+    get waitsForResources() {
+      return state.resize?.kind === "pending";
     },
     update(next) {
       state.pod = next;
@@ -150,6 +155,7 @@ function podState(deps: WorkerDeps, pod: Pod, loop: { poke(): void; wakeAt(at: n
     lastWords: new Map(),
     users: containerUsers(deps.host),
     resize: undefined,
+    resizeNotBefore: 0,
     failure:
       pod.status?.phase === "Failed"
         ? { reason: pod.status.reason ?? "", message: pod.status.message ?? "" }
