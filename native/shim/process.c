@@ -153,7 +153,8 @@ void process_ended(pid_t pid, int status) {
   if (process->failed)
     return;
   set_exit(process, status);
-  record_exit(process);
+  if (!process->acknowledged)
+    record_exit(process);
 }
 
 void process_acknowledge(struct process *process) {
@@ -170,7 +171,7 @@ static bool settle(struct process *process, uint64_t now) {
   if (process->state != PROCESS_EXITED)
     return false;
   bool waited = now >= process->grace_until;
-  if (!process->told && (streams_ended(process) || waited || process->acknowledged)) {
+  if (!process->told && !process->acknowledged && (streams_ended(process) || waited)) {
     process->told = true;
     connection_tell_exit(process);
   }

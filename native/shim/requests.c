@@ -144,8 +144,6 @@ static int request_acknowledge(struct connection *connection, uint32_t request, 
   struct process *process;
   if (read_process(body, &process) < 0)
     return -1;
-  if (process->state != PROCESS_EXITED)
-    return fail_with(EBUSY, "process %s has not ended", process->id);
   process_acknowledge(process);
   connection_reply(connection, request, NULL, 0);
   return 0;

@@ -44,7 +44,10 @@ export interface Shim {
   ): Promise<{ readonly stream: Duplex; readonly log: LogPosition | undefined }>;
   /** Closes and reopens the log file (after rotation by the daemon), by name. */
   reopenLog(id: string): Promise<void>;
-  /** The exit of `id` has been recorded elsewhere: the shim may forget it, and ends itself after the last one. */
+  /**
+   * The exit of `id` has been recorded elsewhere: the shim may forget it, and ends itself after the last one. Of a process that still
+   * runs, the exit is told to nobody then: for one that is given up.
+   */
   acknowledge(id: string): Promise<void>;
   /** Drops the connection; the shim and its processes go on. */
   disconnect(): void;
