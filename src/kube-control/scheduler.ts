@@ -13,6 +13,7 @@ import { buildProfile, type ProfileConfig } from "./scheduler/config/build-profi
 import type { Plugin, PluginParts } from "./scheduler/config/registry.ts";
 import { rowCheck } from "./scheduler/framework/decide.ts";
 import type { EventInterest } from "./scheduler/framework/plugin.ts";
+import { likePods } from "./scheduler/framework/like-pods.ts";
 import type { Profile } from "./scheduler/framework/profile.ts";
 import { schedulingQueue } from "./scheduler/queue/scheduling-queue.ts";
 import { profileOf, type SchedulerContext } from "./scheduler/run/context.ts";
@@ -140,6 +141,7 @@ function makeContext(
       maxBackoffMs: options.podMaxBackoffMs,
     }),
     profiles,
+    likePods: new Map(Array.from(profiles.values(), (profile) => [profile, likePods(profile)])),
     assumed: new Set(),
     explanations: explanations(),
     currentPod: (key) => pods.cache.get(key),

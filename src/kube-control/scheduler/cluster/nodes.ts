@@ -16,10 +16,20 @@ export function setNode(cluster: ClusterState, node: Node): void {
   const row = cluster.freeRows.pop() ?? cluster.rowLimit++;
   if (row >= cluster.capacity) grow(cluster);
   cluster.rowByName.set(name, row);
-  cluster.rows = Int32Array.from(cluster.rowByName.values());
+  appendRow(cluster, row);
   fillRow(cluster, row, node);
   for (const info of cluster.waiting.get(name) ?? []) seat(cluster, info, row);
   cluster.waiting.delete(name);
+}
+
+/** The list of rows is a view of a larger buffer: what has a list of before keeps it as it was. */
+function appendRow(cluster: ClusterState, row: number): void {
+  const count = cluster.rows.length;
+  const room = cluster.rows.buffer.byteLength / Int32Array.BYTES_PER_ELEMENT;
+  const buffer = room > count ? new Int32Array(cluster.rows.buffer) : new Int32Array(Math.max(64, count * 2));
+  if (room <= count) buffer.set(cluster.rows);
+  buffer[count] = row;
+  cluster.rows = buffer.subarray(0, count + 1);
 }
 
 /** Takes a node away; its pods stay known until they are deleted, and count again when the node comes back. */

@@ -2,10 +2,11 @@ import type { Random } from "#base/random.ts";
 import { nodeName } from "../cluster/cluster-state.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { diagnose, feasibleRows, firstObjection, prepareFilters } from "./find-feasible.ts";
+import type { LikePods } from "./like-pods.ts";
 import { nominatedAbove, withSeated } from "./nominated.ts";
 import type { Cycle } from "./plugin.ts";
 import type { Profile } from "./profile.ts";
-import { pickHighest, scoreRows, type Scores } from "./score.ts";
+import { pickHighest, scoreRows, type KnownScores, type Scores } from "./score.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Where a pod goes, or why nowhere. */
@@ -21,13 +22,16 @@ export type Decision =
   | { readonly kind: "no-nodes" }
   | { readonly kind: "unschedulable"; readonly diagnosis: Diagnosis };
 
-/** One scheduling decision: pure, on the cluster as it stands. `random` decides between nodes of the same score. */
-export function decide(profile: Profile, cycle: Cycle, random: Random): Decision {
+/**
+ * One scheduling decision, on the cluster as it stands. `random` decides between nodes of the same score; `memory` is what was found out for
+ * pods like this one, and changes nothing but the time it takes.
+ */
+export function decide(profile: Profile, cycle: Cycle, random: Random, memory?: LikePods): Decision {
   const { cluster } = cycle;
   if (cluster.rows.length === 0) return { kind: "no-nodes" };
-  const found = feasible(profile, cycle);
+  const found = feasible(profile, cycle, memory);
   if (found.kind === "unschedulable") return found;
-  const { rows, verdicts } = found;
+  const { rows, verdicts, known } = found;
   const promised = cluster.rowByName.get(cycle.pod.pod.status?.nominatedNodeName ?? "");
   const [first] = rows;
   // The node whose pods were driven out for this one is taken without comparing.
@@ -35,19 +39,24 @@ export function decide(profile: Profile, cycle: Cycle, random: Random): Decision
   if (only !== undefined) {
     return { kind: "placed", row: only, nodeName: nodeName(cluster, only), scores: undefined, verdicts };
   }
-  const scores = scoreRows(profile.scores, cycle, rows);
+  const scores = scoreRows(profile.scores, cycle, rows, known);
   const row = rows[pickHighest(scores.total, random.next)] ?? first ?? 0;
   return { kind: "placed", row, nodeName: nodeName(cluster, row), scores, verdicts };
 }
 
 type Feasible =
-  | { readonly kind: "rows"; readonly rows: Int32Array; readonly verdicts: ReadonlyMap<number, Verdict> }
+  | {
+      readonly kind: "rows";
+      readonly rows: Int32Array;
+      readonly verdicts: ReadonlyMap<number, Verdict>;
+      readonly known?: KnownScores;
+    }
   | { readonly kind: "unschedulable"; readonly diagnosis: Diagnosis };
 
 /** The nodes that pass all filters: with the pods that have places promised, and without them (an affinity may be to such a pod). */
-function feasible(profile: Profile, cycle: Cycle): Feasible {
+function feasible(profile: Profile, cycle: Cycle, memory: LikePods | undefined): Feasible {
   const nominated = nominatedAbove(cycle.cluster, cycle.pod);
-  if (nominated.length === 0) return filterRows(profile, cycle);
+  if (nominated.length === 0) return filterRows(profile, cycle, memory);
   const { cluster } = cycle;
   const withThem = withSeated(cluster, nominated, () => filterRows(profile, cycle));
   if (withThem.kind === "unschedulable") return withThem;
@@ -64,13 +73,16 @@ function feasible(profile: Profile, cycle: Cycle): Feasible {
   return { kind: "unschedulable", diagnosis: diagnose(cluster, without.prepared, verdicts) };
 }
 
-function filterRows(profile: Profile, cycle: Cycle): Feasible {
+function filterRows(profile: Profile, cycle: Cycle, memory?: LikePods): Feasible {
   const preparation = prepareFilters(profile.filters, cycle);
   if (preparation.kind === "rejected") return { kind: "unschedulable", diagnosis: preparation.diagnosis };
+  const { prepared } = preparation;
   const verdicts = new Map<number, Verdict>();
-  const rows = feasibleRows(preparation.prepared, verdicts);
-  if (rows.length > 0) return { kind: "rows", rows, verdicts };
-  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, preparation.prepared, verdicts) };
+  // Pods for one node each are all different kinds.
+  const remembered = prepared.named.length === 0 ? memory?.evaluate(cycle, prepared, verdicts) : undefined;
+  const rows = remembered?.rows ?? feasibleRows(prepared, verdicts);
+  if (rows.length > 0) return { kind: "rows", rows, verdicts, ...(remembered && { known: remembered.known }) };
+  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };
 }
 
 /** Whether one node will do, as the cluster stands whenever it is asked; undefined: it will. */

@@ -6,6 +6,8 @@ import { verdict, type Verdict } from "./verdict.ts";
 /** The filters that have something to check for a pod, and which nodes they look at. */
 export interface PreparedFilters {
   readonly filters: readonly RowFilter[];
+  /** How many of them, from the first on, are local. */
+  readonly localCount: number;
   /** Rows that no plugin ruled out by name. */
   readonly candidates: Int32Array;
   /** Plugins that named nodes. */
@@ -20,6 +22,7 @@ export type Preparation =
 export function prepareFilters(plugins: readonly FilterPlugin[], cycle: Cycle): Preparation {
   const filters: RowFilter[] = [];
   const named: string[] = [];
+  let localCount = 0;
   let names: ReadonlySet<string> | undefined;
   let rejected: Verdict | undefined;
   for (const plugin of plugins) {
@@ -31,6 +34,7 @@ export function prepareFilters(plugins: readonly FilterPlugin[], cycle: Cycle): 
       continue;
     }
     filters.push(result.filter);
+    if (plugin.local && localCount === filters.length - 1) localCount++;
     if (!result.nodeNames) continue;
     named.push(plugin.name);
     names = names === undefined ? result.nodeNames : names.intersection(result.nodeNames);
@@ -38,7 +42,7 @@ export function prepareFilters(plugins: readonly FilterPlugin[], cycle: Cycle): 
   }
   if (rejected) return reject(cycle, rejected);
   const candidates = names === undefined ? cycle.cluster.rows : rowsOf(cycle.cluster, names);
-  return { kind: "filters", prepared: { filters, candidates, named } };
+  return { kind: "filters", prepared: { filters, localCount, candidates, named } };
 }
 
 /** Filter: the rows that pass all filters. `verdicts` gets the first objection to each of the others. */

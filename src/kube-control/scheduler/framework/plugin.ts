@@ -27,6 +27,11 @@ export type PreFilterResult =
 /** PreFilter and Filter. */
 export interface FilterPlugin {
   readonly name: string;
+  /**
+   * The verdict on a node hangs on nothing but that node (its object, and what its pods request) and on what `podSignature` tells of the pod: it is
+   * kept for like pods until the node changes.
+   */
+  readonly local?: boolean;
   preFilter(cycle: Cycle): PreFilterResult;
   /** Events after which a pod that this plugin turned away may fit; without any, every event counts. */
   readonly events?: readonly EventInterest[];
@@ -42,6 +47,8 @@ export interface RowScorer {
 /** PreScore, Score and NormalizeScore. */
 export interface ScorePlugin {
   readonly name: string;
+  /** As for filters: holds for the raw score of a node. */
+  readonly local?: boolean;
   /** Undefined: this plugin has no say on the pod. */
   preScore(cycle: Cycle, rows: Int32Array): RowScorer | undefined;
 }

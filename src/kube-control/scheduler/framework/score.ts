@@ -1,4 +1,4 @@
-import type { Cycle } from "./plugin.ts";
+import type { Cycle, RowScorer, ScorePlugin } from "./plugin.ts";
 import type { WeightedScore } from "./profile.ts";
 
 /** A plugin's weighted scores, in the order of the rows. */
@@ -14,15 +14,22 @@ export interface Scores {
   readonly byPlugin: readonly PluginScores[];
 }
 
+/** Raw scores of rows that are known already, by plugin; undefined: not known. */
+export type KnownScores = (plugin: ScorePlugin) => Float64Array | undefined;
+
 /** PreScore, Score, NormalizeScore and the weighted sum, over feasible rows. */
-export function scoreRows(plugins: readonly WeightedScore[], cycle: Cycle, rows: Int32Array): Scores {
+export function scoreRows(
+  plugins: readonly WeightedScore[],
+  cycle: Cycle,
+  rows: Int32Array,
+  known: KnownScores = () => undefined,
+): Scores {
   const total = new Float64Array(rows.length);
   const byPlugin: PluginScores[] = [];
   for (const { plugin, weight } of plugins) {
     const scorer = plugin.preScore(cycle, rows);
     if (!scorer) continue;
-    const scores = new Float64Array(rows.length);
-    for (let index = 0; index < rows.length; index++) scores[index] = scorer.score(rows[index] ?? 0);
+    const scores = rawScores(scorer, rows, known(plugin));
     scorer.normalize?.(scores, rows);
     for (let index = 0; index < rows.length; index++) {
       const weighted = (scores[index] ?? 0) * weight;
@@ -34,20 +41,26 @@ export function scoreRows(plugins: readonly WeightedScore[], cycle: Cycle, rows:
   return { rows, total, byPlugin };
 }
 
+function rawScores(scorer: RowScorer, rows: Int32Array, known: Float64Array | undefined): Float64Array {
+  const scores = new Float64Array(rows.length);
+  if (known) for (let index = 0; index < rows.length; index++) scores[index] = known[rows[index] ?? 0] ?? 0;
+  else for (let index = 0; index < rows.length; index++) scores[index] = scorer.score(rows[index] ?? 0);
+  return scores;
+}
+
 /** The index of a highest score, each of several with the same chance. */
 export function pickHighest(total: Float64Array, random: () => number): number {
-  let best = -1;
-  let score = Number.NEGATIVE_INFINITY;
-  let ties = 0;
-  for (let index = 0; index < total.length; index++) {
-    const each = total[index] ?? 0;
-    if (each > score) {
-      best = index;
-      score = each;
-      ties = 1;
-    } else if (each === score && random() * ++ties < 1) best = index;
+  let highest = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  for (const each of total) {
+    if (each > highest) {
+      highest = each;
+      count = 1;
+    } else if (each === highest) count++;
   }
-  return best;
+  let left = Math.floor(random() * count);
+  for (let index = 0; index < total.length; index++) if (total[index] === highest && left-- === 0) return index;
+  return -1;
 }
 
 /** Raw scores to 0 to 100 by the highest; reversed: the lowest raw score is the best (plugins/helper DefaultNormalizeScore). */

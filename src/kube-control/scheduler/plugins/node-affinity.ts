@@ -25,6 +25,7 @@ export function nodeAffinityPlugin(added: AddedAffinity = {}): FilterPlugin & Sc
   const addedTerms = added.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
   return {
     name: NAME,
+    local: true,
     events: [
       {
         resource: "Node",

@@ -8,6 +8,7 @@ const MISMATCH = verdict(NAME, "UnschedulableAndUnresolvable", "node(s) didn't m
 /** A pod with spec.nodeName goes there or nowhere. */
 export const nodeNamePlugin: FilterPlugin = {
   name: NAME,
+  local: true,
   events: [{ resource: "Node", actions: ["Add"] }],
   preFilter({ pod, cluster }) {
     const wanted = pod.pod.spec?.nodeName;

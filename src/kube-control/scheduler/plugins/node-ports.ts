@@ -9,6 +9,7 @@ const TAKEN = verdict(NAME, "Unschedulable", "node(s) didn't have free ports for
 /** A host port of a node goes to one pod at a time. */
 export const nodePortsPlugin: FilterPlugin = {
   name: NAME,
+  local: true,
   events: [
     {
       resource: "AssignedPod",

@@ -10,6 +10,7 @@ const TAINT: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSched
 /** Cordoned nodes take only pods that tolerate it. */
 export const nodeUnschedulablePlugin: FilterPlugin = {
   name: NAME,
+  local: true,
   events: [
     {
       resource: "Node",

@@ -29,6 +29,7 @@ function isUntolerated(pod: Pod, node: Node): boolean {
 /** NoSchedule and NoExecute taints keep pods away that do not tolerate them; PreferNoSchedule taints cost score. */
 export const taintTolerationPlugin: FilterPlugin & ScorePlugin = {
   name: NAME,
+  local: true,
   events: [
     {
       resource: "Node",

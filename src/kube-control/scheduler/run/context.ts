@@ -7,6 +7,7 @@ import type { EventRecorder } from "#kube-client/events.ts";
 import type { ClusterState } from "../cluster/cluster-state.ts";
 import type { NamespaceTable } from "../cluster/namespaces.ts";
 import type { PodCounts } from "../cluster/pod-groups.ts";
+import type { LikePods } from "../framework/like-pods.ts";
 import type { Profile } from "../framework/profile.ts";
 import type { SchedulingQueue } from "../queue/scheduling-queue.ts";
 import type { Explanations } from "./explanations.ts";
@@ -24,6 +25,8 @@ export interface SchedulerContext {
   readonly queue: SchedulingQueue;
   /** By scheduler name. */
   readonly profiles: ReadonlyMap<string, Profile>;
+  /** What was found out for like pods, by profile. */
+  readonly likePods: ReadonlyMap<Profile, LikePods>;
   /** Placed by a decision but not yet seen bound, by uid. */
   readonly assumed: Set<string>;
   readonly explanations: Explanations;

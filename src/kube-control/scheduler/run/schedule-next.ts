@@ -17,7 +17,7 @@ export function scheduleOne(context: SchedulerContext, queued: QueuedPod): Promi
   if (!profile) return undefined;
   const cycle: Cycle = { cluster: context.cluster, pod: queued.info };
   try {
-    const decision = decide(profile, cycle, context.random);
+    const decision = decide(profile, cycle, context.random, context.likePods.get(profile));
     if (decision.kind === "placed") return assume(context, profile, cycle, queued, decision.nodeName, decision.scores);
     if (decision.kind === "no-nodes") {
       failed(context, queued, "no nodes available to schedule pods", undefined);

@@ -11,6 +11,7 @@ const DEFAULT_RESOURCES: readonly WeightedResource[] = [
 export function balancedAllocationPlugin(resources: readonly WeightedResource[] = DEFAULT_RESOURCES): ScorePlugin {
   return {
     name: "NodeResourcesBalancedAllocation",
+    local: true,
     preScore(cycle) {
       // A pod that asks for nothing would fill one node.
       if (resources.every(({ name }) => !cycle.pod.requests.get(name))) return undefined;
@@ -27,21 +28,26 @@ export function balancedAllocationPlugin(resources: readonly WeightedResource[] 
 
 /** 100 when all resources are used in equal shares, less by the standard deviation of the shares. */
 function balance(uses: readonly ResourceUse[], row: number, withPod: boolean): number {
-  const shares: number[] = [];
-  for (const use of uses) {
-    const allocatable = use.allocatable(row);
-    if (allocatable === 0) continue;
-    shares.push(Math.min(1, (withPod ? use.requested(row) : use.allocated(row)) / allocatable));
+  const [first, second] = uses;
+  if (first && second && uses.length === 2) {
+    const known = first.allocatable(row) !== 0 && second.allocatable(row) !== 0;
+    // By the same steps as kube-scheduler's, so that rounding falls the same way.
+    const deviation = known ? Math.abs((share(first, row, withPod) - share(second, row, withPod)) / 2) : 0;
+    return Math.trunc((1 - deviation) * MAX_SCORE);
   }
-  return Math.trunc((1 - deviation(shares)) * MAX_SCORE);
+  const shares = uses.filter((use) => use.allocatable(row) !== 0).map((use) => share(use, row, withPod));
+  return Math.trunc((1 - deviationOf(shares)) * MAX_SCORE);
 }
 
-/** The standard deviation, by the same steps as kube-scheduler's, so that rounding falls the same way. */
-function deviation(shares: readonly number[]): number {
+function share(use: ResourceUse, row: number, withPod: boolean): number {
+  return Math.min(1, (withPod ? use.requested(row) : use.allocated(row)) / use.allocatable(row));
+}
+
+function deviationOf(shares: readonly number[]): number {
   const [first = 0, second = 0] = shares;
   if (shares.length < 2) return 0;
   if (shares.length === 2) return Math.abs((first - second) / 2);
-  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
-  const squares = shares.reduce((sum, share) => sum + (share - mean) * (share - mean), 0);
+  const mean = shares.reduce((sum, each) => sum + each, 0) / shares.length;
+  const squares = shares.reduce((sum, each) => sum + (each - mean) * (each - mean), 0);
   return Math.sqrt(squares / shares.length);
 }

@@ -29,6 +29,7 @@ export function nodeResourcesFitPlugin(args: FitArgs = {}): FilterPlugin & Score
   const strategy = args.scoringStrategy ?? DEFAULT_STRATEGY;
   return {
     name: NAME,
+    local: true,
     events: [
       { resource: "AssignedPod", actions: ["Delete", "UpdatePodScaleDown"], helps: freesSome },
       { resource: "TargetPod", actions: ["UpdatePodScaleDown"] },
