@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isGantryError } from "#base/errors.ts";
+import { MASKED_PATHS, READONLY_PATHS } from "#formats/docker-defaults.ts";
 import type { OciProcess, OciSpec } from "#formats/oci-spec.ts";
 import type { CgroupLayout } from "#linux/cgroups.ts";
 import { golden } from "#test/golden.ts";
 import { planExec, planLaunch, type LaunchHost } from "./launch.ts";
 import { planText } from "./plan/plan-text.ts";
-import { DEFAULT_MOUNTS, MASKED_PATHS, READONLY_PATHS } from "./spec/defaults.ts";
+import { DEFAULT_MOUNTS } from "./spec/defaults.ts";
 
 const HYBRID: CgroupLayout = {
   mode: "hybrid",

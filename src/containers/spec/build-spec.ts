@@ -1,3 +1,4 @@
+import { MASKED_PATHS, READONLY_PATHS } from "#formats/docker-defaults.ts";
 import type {
   OciLinux,
   OciMount,
@@ -8,7 +9,7 @@ import type {
   OciSpec,
 } from "#formats/oci-spec.ts";
 import type { ContainerConfig } from "../engine.ts";
-import { DEFAULT_MOUNTS, DEVICE_RULES, MASKED_PATHS, PRIVILEGED_DEVICE_RULES, READONLY_PATHS } from "./defaults.ts";
+import { DEFAULT_MOUNTS, DEVICE_RULES, PRIVILEGED_DEVICE_RULES } from "./defaults.ts";
 import type { Devices } from "./devices.ts";
 import { environment } from "./environment.ts";
 import { rootPropagation } from "./mount-points.ts";

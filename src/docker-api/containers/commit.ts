@@ -90,39 +90,26 @@ function historyOf(base: Image | undefined): NonNullable<ImageConfig["history"]>
 }
 
 /** What of a container's Config belongs to an image. */
+const IMAGE_FIELDS = [
+  "User",
+  "ExposedPorts",
+  "Env",
+  "Entrypoint",
+  "Cmd",
+  "Volumes",
+  "WorkingDir",
+  "Labels",
+  "StopSignal",
+  "StopTimeout",
+  "Shell",
+  "OnBuild",
+  "Healthcheck",
+] as const satisfies readonly (keyof DockerConfig & keyof RunConfig)[];
+
 function runConfigOf(document: DockerConfig): RunConfig {
-  const {
-    User,
-    ExposedPorts,
-    Env,
-    Entrypoint,
-    Cmd,
-    Volumes,
-    WorkingDir,
-    Labels,
-    StopSignal,
-    StopTimeout,
-    Shell,
-    OnBuild,
-    Healthcheck,
-  } = document;
-  const fields: RunConfig = {
-    User,
-    ExposedPorts,
-    Env,
-    Entrypoint,
-    Cmd,
-    Volumes,
-    WorkingDir,
-    Labels,
-    StopSignal,
-    StopTimeout,
-    Shell,
-    OnBuild,
-    Healthcheck,
-  } as RunConfig;
+  const given = IMAGE_FIELDS.map((field) => [field, document[field]] as const);
   return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && !isEmpty(value)),
+    given.filter(([, value]) => value !== undefined && value !== null && !isEmpty(value)),
   ) as RunConfig;
 }
 

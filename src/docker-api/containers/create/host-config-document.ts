@@ -1,21 +1,5 @@
+import { MASKED_PATHS, READONLY_PATHS } from "#formats/docker-defaults.ts";
 import type { DockerConfig, DockerHostConfig } from "#formats/docker-config.ts";
-
-/** Docker's default masked and read-only paths (moby oci/defaults.go), as inspect shows them. */
-export const MASKED_PATHS = [
-  "/proc/asound",
-  "/proc/acpi",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-];
-export const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 export const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_RUNTIME = "gantry";
