@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -47,6 +48,31 @@ static void signals_ready(struct watch *watch, uint32_t events) {
     continue;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;)
     process_ended(pid, status);
+}
+
+/* Without its socket nobody can find the shim again, and nobody wants what it would keep. */
+static struct watch directory_watch = {.fd = -1};
+static bool abandoned;
+
+static void directory_ready(struct watch *watch, uint32_t events) {
+  char changes[4096];
+  (void)events;
+  while (read(watch->fd, changes, sizeof changes) > 0)
+    continue;
+  if (faccessat(shim_directory, "shim.sock", F_OK, 0) < 0 && errno == ENOENT)
+    abandoned = true;
+}
+
+static int watch_directory(const char *directory) {
+  int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (fd < 0)
+    return fail("inotify_init1");
+  if (inotify_add_watch(fd, directory, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR) < 0) {
+    fail("watch %s", directory);
+    close(fd);
+    return -1;
+  }
+  return loop_add(&directory_watch, fd, EPOLLIN, directory_ready);
 }
 
 /* Ends with its work done, or by SIGKILL: what a terminal or a service manager sends to the daemon's group is not for it. */
@@ -113,13 +139,16 @@ static int start(const char *directory) {
   shim_directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (shim_directory < 0)
     return fail("open %s", directory);
-  if (loop_open() < 0 || set_signals() < 0 || connection_listen(shim_directory) < 0)
+  if (loop_open() < 0 || set_signals() < 0 || connection_listen(shim_directory) < 0 ||
+      watch_directory(directory) < 0)
     return -1;
   return connection_add(FIRST_CONNECTION);
 }
 
-/* Done when everything it started has ended and been acknowledged, or when nobody is there to start anything. */
+/* Done when everything it started has ended and been acknowledged, or when nobody is there to start or to acknowledge anything. */
 static bool done(void) {
+  if (abandoned && !process_any_running() && !connection_any())
+    return true;
   return !process_any_left() && (process_any_forgotten() || !connection_any());
 }
 

@@ -201,6 +201,13 @@ bool process_any_left(void) {
   return processes != NULL;
 }
 
+bool process_any_running(void) {
+  for (struct process *each = processes; each != NULL; each = each->next)
+    if (each->state != PROCESS_EXITED)
+      return true;
+  return false;
+}
+
 bool process_any_forgotten(void) {
   return forgotten;
 }

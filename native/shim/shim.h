@@ -102,6 +102,7 @@ void process_ended(pid_t pid, int status);
 uint64_t process_settle_all(void);
 void process_acknowledge(struct process *process);
 bool process_any_left(void);
+bool process_any_running(void);
 /* False until a process was launched and forgotten again. */
 bool process_any_forgotten(void);
 

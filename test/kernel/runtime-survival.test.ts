@@ -196,6 +196,19 @@ test("a process that is given up while it runs is forgotten when it ends", { ski
   });
 });
 
+test("a shim whose directory is removed keeps nothing for ever", { skip }, async () => {
+  await withDirectory(async (directory) => {
+    const shim = await startShim(join(directory, "shim"));
+    const { pid } = await shim.spawn("one", { steps: shell("sleep 100") }, { stdin: "none" });
+    shim.disconnect();
+    rmSync(join(directory, "shim"), { recursive: true });
+    await delay(50);
+    assert.ok(isAlive(shim.pid), "not while something runs");
+    kill(pid, 9);
+    await until(() => !isAlive(shim.pid));
+  });
+});
+
 test("a broken plan is refused, and the shim lives on", { skip }, async () => {
   await withDirectory(async (directory) => {
     const shim = await startShim(join(directory, "shim"));
