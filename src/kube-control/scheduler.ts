@@ -8,6 +8,7 @@ import { informerFactory, type InformerFactory } from "#kube-client/informer-fac
 import { clusterState } from "./scheduler/cluster/cluster-state.ts";
 import { imageTable } from "./scheduler/cluster/images.ts";
 import { namespaceTable } from "./scheduler/cluster/namespaces.ts";
+import { podInfo } from "./scheduler/cluster/pod-info.ts";
 import { podCounts } from "./scheduler/cluster/pod-groups.ts";
 import { buildProfile, type ProfileConfig } from "./scheduler/config/build-profile.ts";
 import type { Plugin, PluginParts } from "./scheduler/config/registry.ts";
@@ -26,7 +27,9 @@ import { namespaceHandler } from "./scheduler/run/namespace-events.ts";
 import { volumeHandlers } from "./scheduler/run/volume-events.ts";
 import { volumeBindings, volumeLookup } from "./scheduler/run/volumes.ts";
 import { workloadSelectors } from "./scheduler/run/workloads.ts";
+import { explain, type SchedulingExplanation } from "./scheduler/why/explain.ts";
 
+export type { SchedulingExplanation } from "./scheduler/why/explain.ts";
 export type { ProfileConfig } from "./scheduler/config/build-profile.ts";
 
 export interface SchedulerOptions {
@@ -47,6 +50,8 @@ export interface SchedulerOptions {
 export interface Scheduler {
   /** Resolves when it knows all nodes and pods and has begun. */
   readonly started: Promise<void>;
+  /** Why a pod is where it is, or nowhere, and what would let it run; undefined for a pod that is not there or another scheduler's. */
+  why(namespace: string, name: string): SchedulingExplanation | undefined;
   /** Takes no more pods; resolves when the bindings under way are done. */
   stop(): Promise<void>;
 }
@@ -82,6 +87,13 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   beginning.catch(() => undefined);
   return {
     started: beginning,
+    why(namespace, name) {
+      const pod = context.currentPod(`${namespace}/${name}`);
+      const profile = pod && profileOf(context, pod);
+      if (!pod || !profile) return undefined;
+      const info = podInfo(pod);
+      return explain(context.explanations.get(info.uid), { profile, cluster: context.cluster, info });
+    },
     async stop() {
       stopped = true;
       for (const off of unsubscribe) off();

@@ -21,21 +21,40 @@ test("a running deployment, a service and an unschedulable pod cost nothing but 
   t.after(() => cluster.close());
   const { client } = cluster;
   await client.create(RESOURCES.deployments, deployment("web", 2));
-  await client.create(RESOURCES.services, { apiVersion: "v1", kind: "Service", metadata: { name: "web", namespace: "default" }, spec: { selector: { app: "web" }, ports: [{ port: 80 }] } });
-  await client.create(RESOURCES.pods, { apiVersion: "v1", kind: "Pod", metadata: { name: "huge", namespace: "default" }, spec: { containers: [{ name: "c", image: "x", resources: { requests: { cpu: "1000" } } }] } });
+  await client.create(RESOURCES.services, {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", namespace: "default" },
+    spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  await client.create(RESOURCES.pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "huge", namespace: "default" },
+    spec: { containers: [{ name: "c", image: "x", resources: { requests: { cpu: "1000" } } }] },
+  });
   const deployments = cluster.informers.informer(RESOURCES.deployments);
-  await advanceUntil(clock, "available", () => Array.from(deployments.cache.values())[0]?.status?.availableReplicas === 2);
+  await advanceUntil(
+    clock,
+    "available",
+    () => Array.from(deployments.cache.values())[0]?.status?.availableReplicas === 2,
+  );
   await clock.advance(700_000);
-  const resources = (await cluster.discovery.resources()).filter(({ verbs, resource }) => verbs.includes("list") && !["leases", "events"].includes(resource));
+  const resources = (await cluster.discovery.resources()).filter(
+    ({ verbs, resource }) => verbs.includes("list") && !["leases", "events"].includes(resource),
+  );
   const revisions = async (): Promise<string[]> =>
     (await Promise.all(resources.map((resource) => client.list(resource)))).flatMap(({ items }) =>
-      items.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name ?? ""}@${metadata.resourceVersion ?? ""}`),
+      items.map(
+        ({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name ?? ""}@${metadata.resourceVersion ?? ""}`,
+      ),
     );
   // The events of a pod that is tried again every five minutes are counted up; nothing else is written.
   const before = await revisions();
   // Between two heartbeats of the nodes, every ten seconds, nothing wakes up.
   const gaps: number[] = [];
-  for (let last = clock.now(); clock.now() - last < 250_000; ) {
+  const start = clock.now();
+  while (clock.now() - start < 250_000) {
     const next = clock.nextDeadline() ?? 0;
     if (next > clock.now()) gaps.push(next - clock.now());
     await clock.advance(next - clock.now());

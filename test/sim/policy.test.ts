@@ -116,26 +116,74 @@ test("a quota's usage follows what there is", async (t) => {
   const cluster = await clusterFor(t, { nodes: 1 });
   const { client } = cluster;
   const hard = { pods: "10", "requests.cpu": "2", "count/deployments.apps": "5", configmaps: "20" };
-  await client.create(RESOURCES.resourcequotas, { apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "q", namespace: "default" }, spec: { hard } });
+  await client.create(RESOURCES.resourcequotas, {
+    apiVersion: "v1",
+    kind: "ResourceQuota",
+    metadata: { name: "q", namespace: "default" },
+    spec: { hard },
+  });
   const resources = { requests: { cpu: "250m" } };
-  const template = { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "c", image: "x", resources }] } };
+  const template = {
+    metadata: { labels: { app: "web" } },
+    spec: { containers: [{ name: "c", image: "x", resources }] },
+  };
   await client.create(RESOURCES.deployments, deployment("web", 3, { template }));
   const used = (all: readonly { status?: { used?: Record<string, string> } }[]) => all[0]?.status?.used ?? {};
-  await until(cluster, RESOURCES.resourcequotas, "3 pods", (all) => used(all)["pods"] === "3" && used(all)["requests.cpu"] === "750m" && used(all)["count/deployments.apps"] === "1");
+  await until(
+    cluster,
+    RESOURCES.resourcequotas,
+    "3 pods",
+    (all) =>
+      used(all)["pods"] === "3" && used(all)["requests.cpu"] === "750m" && used(all)["count/deployments.apps"] === "1",
+  );
   await client.delete(RESOURCES.deployments, "default", "web");
-  await until(cluster, RESOURCES.resourcequotas, "nothing", (all) => used(all)["pods"] === "0" && used(all)["requests.cpu"] === "0" && used(all)["count/deployments.apps"] === "0");
+  await until(
+    cluster,
+    RESOURCES.resourcequotas,
+    "nothing",
+    (all) =>
+      used(all)["pods"] === "0" && used(all)["requests.cpu"] === "0" && used(all)["count/deployments.apps"] === "0",
+  );
 });
 
 test("endpoints made by hand for a service without a selector are mirrored", async (t) => {
-  const cluster = await clusterFor(t, { controllers: ["endpointslice-mirroring-controller", "endpointslice-controller", "garbage-collector-controller"] });
+  const cluster = await clusterFor(t, {
+    controllers: ["endpointslice-mirroring-controller", "endpointslice-controller", "garbage-collector-controller"],
+  });
   const { client } = cluster;
-  await client.create(RESOURCES.services, { apiVersion: "v1", kind: "Service", metadata: { name: "out", namespace: "default" }, spec: { ports: [{ port: 80 }] } });
-  const subsets = [{ addresses: [{ ip: "192.0.2.1" }], notReadyAddresses: [{ ip: "192.0.2.2" }], ports: [{ port: 8080, protocol: "TCP" }] }];
-  await client.create(RESOURCES.endpoints, { apiVersion: "v1", kind: "Endpoints", metadata: { name: "out", namespace: "default" }, subsets });
-  const ours = (all: readonly { metadata: { labels?: Record<string, string> }; endpoints?: { addresses: string[]; conditions?: { ready?: boolean } }[] }[]) =>
-    all.filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "out");
+  await client.create(RESOURCES.services, {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "out", namespace: "default" },
+    spec: { ports: [{ port: 80 }] },
+  });
+  const subsets = [
+    {
+      addresses: [{ ip: "192.0.2.1" }],
+      notReadyAddresses: [{ ip: "192.0.2.2" }],
+      ports: [{ port: 8080, protocol: "TCP" }],
+    },
+  ];
+  await client.create(RESOURCES.endpoints, {
+    apiVersion: "v1",
+    kind: "Endpoints",
+    metadata: { name: "out", namespace: "default" },
+    subsets,
+  });
+  const ours = (
+    all: readonly {
+      metadata: { labels?: Record<string, string> };
+      endpoints?: { addresses: string[]; conditions?: { ready?: boolean } }[];
+    }[],
+  ) => all.filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "out");
   const slices = await until(cluster, RESOURCES.endpointslices, "a mirror", (all) => ours(all).length === 1);
-  assert.deepEqual(ours(slices)[0]?.endpoints?.map(({ addresses, conditions }) => [addresses[0], conditions?.ready]), [["192.0.2.1", true], ["192.0.2.2", false]]);
+  assert.deepEqual(
+    ours(slices)[0]?.endpoints?.map(({ addresses, conditions }) => [addresses[0], conditions?.ready]),
+    [
+      ["192.0.2.1", true],
+      ["192.0.2.2", false],
+    ],
+  );
   await client.delete(RESOURCES.endpoints, "default", "out");
   await until(cluster, RESOURCES.endpointslices, "no mirror", (all) => ours(all).length === 0);
 });

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/logger.ts";
 import { RESOURCES } from "../../src/formats/kube-resources.ts";
 import type { Pod } from "../../src/formats/kube-types.generated.ts";
+import { startScheduler } from "../../src/kube-control/scheduler.ts";
 import { clusterFor, deployment, pod, podSpec, requests, until, untilEvent } from "./support/cluster.ts";
 
 const NODES = [
@@ -188,4 +191,36 @@ test("three replicas that keep away from each other take three nodes, and a four
     "3 pods on 3 nodes",
     (all) => all.length === 3 && all.every(({ spec: is }) => is?.nodeName),
   );
+});
+
+test("the scheduler can say why a pod waits, what would help, and why another is where it is", async (t) => {
+  const cluster = await clusterFor(t, { nodes: NODES, controllers: [], scheduler: false });
+  const { client, informers } = cluster;
+  const scheduler = startScheduler({ client, informers, clock: systemClock, logger: silentLogger });
+  t.after(() => scheduler.stop());
+  await client.create(RESOURCES.pods, pod("fits", requests("100m")));
+  await client.create(RESOURCES.pods, pod("waits", { ...requests("2"), nodeSelector: { disk: "ssd" } }));
+  await until(
+    cluster,
+    RESOURCES.pods,
+    "one placed, one not",
+    (all) =>
+      nodeOf(all, "fits") !== undefined &&
+      all.some(({ status }) => status?.conditions?.some(({ reason }) => reason === "Unschedulable")),
+  );
+  const why = scheduler.why("default", "waits");
+  assert.equal(why?.phase, "Unschedulable");
+  assert.deepEqual(why?.reasons?.map(({ reason, nodes }) => `${reason}: ${nodes.toSorted().join()}`).sort(), [
+    "Insufficient cpu: small",
+    "node(s) didn't match Pod's node affinity/selector: large",
+    "node(s) had untolerated taint(s): tainted",
+  ]);
+  assert.deepEqual(why?.remedies?.[0], {
+    nodeName: "large",
+    changes: ["drop the node selector, or label node large so"],
+  });
+  const placed = scheduler.why("default", "fits");
+  assert.equal(placed?.phase, "Placed");
+  assert.equal(placed?.scores?.[0]?.node, nodeOf((await client.list(RESOURCES.pods)).items, "fits"));
+  assert.equal(scheduler.why("default", "nobody"), undefined);
 });

@@ -94,8 +94,9 @@ function replaceInPlace(observed: DaemonSetObserved): Pod[] {
     const { oldPod, newPod } = versions(observed, name);
     if (newPod && !oldPod) unavailable += available(observed, newPod) ? 0 : 1;
     else if (oldPod && !newPod && !isTerminating(oldPod)) {
-      if (available(observed, oldPod)) candidates.push(oldPod);
-      else (broken.push(oldPod), unavailable++);
+      const works = available(observed, oldPod);
+      (works ? candidates : broken).push(oldPod);
+      if (!works) unavailable++;
     } else unavailable++;
   }
   return [...broken, ...candidates.slice(0, Math.max(0, most - unavailable))];

@@ -21,7 +21,7 @@ const COUNTED: readonly Typed<KubeObject>[] = [
 /** Keeps what namespaces use of their quotas: what admission adds as objects are made, this takes away as they go. */
 export function resourceQuotaController(context: ControllerContext): Controller {
   const quotas = informerOf(context, RESOURCES.resourcequotas);
-  let watchMore = (_: Resource): void => undefined;
+  let watchMore: (resource: Resource) => void = () => undefined;
   const watched = new Set<string>();
   return controller(context, {
     name: "resourcequota-controller",

@@ -31,7 +31,8 @@ export function decide(profile: Profile, cycle: Cycle, random: Random, memory?: 
   if (cluster.rows.length === 0) return { kind: "no-nodes" };
   const found = feasible(profile, cycle, memory);
   if (found.kind === "unschedulable") return found;
-  const { rows, verdicts, known } = found;
+  const { verdicts, known } = found;
+  const rows = shareOf(found.rows, profile.percentageOfNodesToScore, cluster.rows.length, random);
   const promised = cluster.rowByName.get(cycle.pod.pod.status?.nominatedNodeName ?? "");
   const [first] = rows;
   // The node whose pods were driven out for this one is taken without comparing.
@@ -42,6 +43,17 @@ export function decide(profile: Profile, cycle: Cycle, random: Random, memory?: 
   const scores = scoreRows(profile.scores, cycle, rows, known);
   const row = rows[pickHighest(scores.total, random.next)] ?? first ?? 0;
   return { kind: "placed", row, nodeName: nodeName(cluster, row), scores, verdicts };
+}
+
+/** Feasible nodes are compared in full up to this number, whatever the share. */
+const MIN_COMPARED = 100;
+
+/** percentageOfNodesToScore: as many feasible nodes, from a random one on, as make that share of all nodes. */
+function shareOf(rows: Int32Array, percentage: number, nodeCount: number, random: Random): Int32Array {
+  const most = Math.max(MIN_COMPARED, Math.trunc((nodeCount * percentage) / 100));
+  if (percentage >= 100 || rows.length <= most) return rows;
+  const start = Math.floor(random.next() * rows.length);
+  return Int32Array.from({ length: most }, (_, index) => rows[(start + index) % rows.length] ?? 0);
 }
 
 type Feasible =

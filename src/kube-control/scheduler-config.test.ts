@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { clusterState } from "./scheduler/cluster/cluster-state.ts";
+import { testProfile } from "./scheduler/test/profile.ts";
+import { readSchedulerConfig } from "./scheduler-config.ts";
+
+const HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
+const read = (yaml: string) => readSchedulerConfig(parse(HEAD + yaml));
+
+test("an empty configuration is kube-scheduler's defaults", () => {
+  const config = read("");
+  assert.deepEqual(
+    config.profiles.map(({ schedulerName }) => schedulerName),
+    ["default-scheduler"],
+  );
+  assert.deepEqual(
+    [config.podInitialBackoffMs, config.podMaxBackoffMs, config.leaderElection.resourceName],
+    [1000, 10_000, "kube-scheduler"],
+  );
+  const profile = testProfile(clusterState(), { config: config.profiles[0] });
+  assert.deepEqual(
+    profile.scores.map(({ plugin, weight }) => `${plugin.name} ${weight}`),
+    [
+      "TaintToleration 3",
+      "NodeAffinity 2",
+      "NodeResourcesFit 1",
+      "PodTopologySpread 2",
+      "InterPodAffinity 2",
+      "NodeResourcesBalancedAllocation 1",
+      "ImageLocality 1",
+    ],
+  );
+  assert.deepEqual(
+    profile.filters.map(({ name }) => name),
+    [
+      "NodeUnschedulable",
+      "NodeName",
+      "TaintToleration",
+      "NodeAffinity",
+      "NodePorts",
+      "NodeResourcesFit",
+      "VolumeRestrictions",
+      "VolumeBinding",
+      "VolumeZone",
+      "PodTopologySpread",
+      "InterPodAffinity",
+    ],
+  );
+});
+
+test("plugins are left out, added and weighed at their points", () => {
+  const { profiles, leaderElection } = read(`
+leaderElection: {leaderElect: false, leaseDuration: 1m30s, resourceName: mine}
+profiles:
+- schedulerName: packing
+  plugins:
+    score: {disabled: [{name: "*"}], enabled: [{name: NodeResourcesFit, weight: 5}]}
+    postFilter: {disabled: [{name: DefaultPreemption}]}
+  pluginConfig:
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu, weight: 1}]}}
+`);
+  const profile = testProfile(clusterState(), { config: profiles[0] });
+  assert.equal(profile.schedulerName, "packing");
+  assert.deepEqual(
+    profile.scores.map(({ plugin, weight }) => `${plugin.name} ${weight}`),
+    ["NodeResourcesFit 5"],
+  );
+  assert.equal(profile.postFilters.length, 0);
+  assert.ok(profile.filters.length > 5, "filters stay");
+  assert.deepEqual(
+    [leaderElection.leaderElect, leaderElection.leaseDurationMs, leaderElection.resourceName],
+    [false, 90_000, "mine"],
+  );
+});
+
+const WRONG: [what: string, yaml: string, message: RegExp][] = [
+  ["an unknown field", "profile: []", /unknown field "profile"/],
+  ["an unknown point", "profiles: [{plugins: {filters: {}}}]", /unknown field "profiles\[0\].plugins.filters"/],
+  ["a name twice", "profiles: [{schedulerName: a}, {schedulerName: a}]", /schedulerName "a" is there twice/],
+  ["a bad percentage", "profiles: [{percentageOfNodesToScore: 120}]", /must be between 0 and 100/],
+  ["a bad duration", "leaderElection: {leaseDuration: 5x}", /leaderElection.leaseDuration: 5x is not a duration/],
+  ["extenders", "extenders: [{urlPrefix: http://x}]", /extenders are not supported/],
+];
+for (const [what, yaml, message] of WRONG)
+  test(`refused by name: ${what}`, () => assert.throws(() => read(yaml), { message }));
+
+test("a plugin that does not exist, and another kind of document, are refused", () => {
+  const { profiles } = read("profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]");
+  assert.throws(() => testProfile(clusterState(), { config: profiles[0] }), {
+    message: /plugin "Nope" does not exist/,
+  });
+  assert.throws(() => readSchedulerConfig({ apiVersion: "v1", kind: "Pod" }), { code: "invalid" });
+});
