@@ -2,18 +2,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
+import { dockerOk } from "#test/docker-cli.ts";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
 
 let gantry: TestGantry;
 const docker = (...args: string[]): Promise<Result> => gantry.docker(...args);
 
-/** Runs docker, wants it to succeed, and gives what it printed. */
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await docker(...args);
-  assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
+const ok = (...args: string[]): Promise<string> => dockerOk(gantry, ...args);
 
 async function inspect(name: string, format: string): Promise<string> {
   return ok("inspect", "--format", format, name);

@@ -4,17 +4,14 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { before, describe, test } from "node:test";
+import { dockerOk } from "#test/docker-cli.ts";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
 
 let gantry: TestGantry;
 const docker = (...args: string[]): Promise<Result> => gantry.docker(...args);
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await docker(...args);
-  assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}\n${stdout}`);
-  return stdout.trim();
-}
+const ok = (...args: string[]): Promise<string> => dockerOk(gantry, ...args);
 
 /** A context of these files; a value is a file's text or bytes. */
 async function context(files: Record<string, string | Buffer>): Promise<string> {

@@ -3,17 +3,14 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
+import { dockerOk, until } from "#test/docker-cli.ts";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
 
 let gantry: TestGantry;
 const docker = (...args: string[]): Promise<Result> => gantry.docker(...args);
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await docker(...args);
-  assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
+const ok = (...args: string[]): Promise<string> => dockerOk(gantry, ...args);
 
 before(async () => {
   gantry = await startGantry({ flags: ["--no-kubernetes"] });
@@ -284,12 +281,7 @@ describe("what containers may be asked", () => {
       "sleep",
       "100",
     );
-    for (
-      let tries = 0;
-      tries < 50 && (await ok("inspect", "--format", "{{.State.Health.Status}}", "well")) !== "healthy";
-      tries++
-    )
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(async () => (await ok("inspect", "--format", "{{.State.Health.Status}}", "well")) === "healthy");
     assert.match(
       await ok("ps", "--filter", "health=healthy", "--format", "{{.Names}} {{.Status}}"),
       /^well Up .* \(healthy\)$/,

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { openImages } from "#images/open-images.ts";
 import { createRegistry } from "#registry/create-registry.ts";
+import { dockerOk } from "#test/docker-cli.ts";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
 
@@ -17,11 +18,7 @@ let host = "";
 const cleanups: (() => Promise<unknown>)[] = [];
 const docker = (...args: string[]): Promise<Result> => gantry.docker(...args);
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await docker(...args);
-  assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
+const ok = (...args: string[]): Promise<string> => dockerOk(gantry, ...args);
 
 before(async () => {
   gantry = await startGantry({ flags: ["--no-kubernetes"] });

@@ -4,26 +4,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { before, describe, test } from "node:test";
+import { dockerOk, until } from "#test/docker-cli.ts";
 import { startGantry, type Result, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
 
 let gantry: TestGantry;
 const docker = (...args: string[]): Promise<Result> => gantry.docker(...args);
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await docker(...args);
-  assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
-
-/** Waits for a condition, for ten seconds at most. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.fail("it did not come about within ten seconds");
-}
+const ok = (...args: string[]): Promise<string> => dockerOk(gantry, ...args);
 
 before(async () => {
   gantry = await startGantry({ flags: ["--no-kubernetes", "--bip", "172.17.0.1/16"] });
