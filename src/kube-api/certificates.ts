@@ -15,6 +15,8 @@ export interface ClusterCertificates {
   readonly serviceAccountKey: string;
   /** A client certificate for a user and its groups. */
   client(user: string, groups?: readonly string[]): KeyPair;
+  /** A certificate that a component serves with, under these names and addresses. */
+  serving(user: string, groups: readonly string[], names: readonly string[]): KeyPair;
   /** The authority itself, for signing certificate requests. */
   readonly authority: KeyPair;
 }
@@ -59,6 +61,7 @@ export function clusterCertificates(options: CertificateOptions): ClusterCertifi
     server,
     serviceAccountKey,
     authority,
+    serving: (user, groups, names) => leaf({ commonName: user, organizations: groups, usage: "server", names }),
     client: (user, groups = []) => leaf({ commonName: user, organizations: groups, usage: "client" }),
   };
 }

@@ -93,15 +93,21 @@ function kubectl(
       if (error) reject(new Error(`kubectl ${args.join(" ")}: ${stdout}${stderr}`));
       else resolve(stdout);
     });
+    // kubectl may end without reading what it is given.
+    child.stdin?.on("error", () => undefined);
     child.stdin?.end(stdin ?? "");
   });
 }
 
 /** Starts kubectl and leaves it running: watches, port-forwards. Ended with the test. */
-export function startKubectl(t: TestContext, { kubeconfig, folder }: TestServer, args: readonly string[]) {
-  const child = spawn("kubectl", args, {
-    env: { PATH: process.env["PATH"] ?? "", HOME: folder, KUBECONFIG: kubeconfig },
-  });
+export function startKubectl(
+  t: TestContext,
+  { kubeconfig, folder }: TestServer,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) {
+  const own = { PATH: process.env["PATH"] ?? "", HOME: folder, KUBECONFIG: kubeconfig, ...env };
+  const child = spawn("kubectl", args, { env: own });
   t.after(() => child.kill("SIGKILL"));
   return child;
 }

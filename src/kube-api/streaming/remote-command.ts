@@ -18,6 +18,8 @@ export async function runRemoteCommand(start: () => Promise<ProcessStreams>, cha
     return;
   }
   const { stdin, stdout, stderr, exit } = process_;
+  // A process that ends without reading its input, or whose streams break off, tells so by its exit.
+  for (const stream of [stdin, stdout, stderr]) stream?.on("error", ignore);
   channels.gone.addEventListener("abort", () => destroyAll(process_));
   if (channels.gone.aborted) destroyAll(process_);
   if (channels.stdin) connect(channels.stdin, stdin);
@@ -32,6 +34,10 @@ export async function runRemoteCommand(start: () => Promise<ProcessStreams>, cha
   } finally {
     destroyAll(process_);
   }
+}
+
+function ignore(): void {
+  return undefined;
 }
 
 function destroyAll({ stdin, stdout, stderr }: ProcessStreams): void {
