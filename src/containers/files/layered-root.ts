@@ -76,14 +76,15 @@ function rootOf(layers: readonly string[]): LayeredFile | undefined {
 function child(directory: LayeredFile, name: string): LayeredFile | undefined {
   let top: Stats | undefined;
   const paths: string[] = [];
-  for (const layer of directory.paths) {
+  for (const [at, layer] of directory.paths.entries()) {
     const place = join(layer, name);
     const stats = lstatSync(place, { throwIfNoEntry: false });
     if (!stats) continue;
     if (isWhiteout(stats) || (top && !stats.isDirectory())) break;
     top ??= stats;
     paths.push(place);
-    if (!stats.isDirectory() || isOpaque(place)) break;
+    const isLast = at === directory.paths.length - 1;
+    if (isLast || !stats.isDirectory() || isOpaque(place)) break;
   }
   return top && { stats: top, paths };
 }

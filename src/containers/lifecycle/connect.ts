@@ -27,7 +27,7 @@ export function connectContainer(context: EngineContext, id: string, attachment:
         },
       );
     if ("pid" in state) await plug(context, entry, attachment, state.pid);
-    saveNetworks(context, entry, [...config.networks, attachment]);
+    await saveNetworks(context, entry, [...config.networks, attachment]);
   });
 }
 
@@ -49,7 +49,7 @@ export function disconnectContainer(
     }
     const endpoint = entry.endpoints.find((each) => each.networkId === networkId);
     if (endpoint) await unplug(context, entry, endpoint, { live: true });
-    saveNetworks(context, entry, left);
+    await saveNetworks(context, entry, left);
   });
 }
 
@@ -58,10 +58,14 @@ function isOf({ networks }: EngineContext, { network }: NetworkAttachment, id: s
 }
 
 /** A container without a network, or with one, becomes one of the other kind by what it joins and leaves. */
-function saveNetworks(context: EngineContext, entry: Entry, networks: readonly NetworkAttachment[]): void {
+async function saveNetworks(
+  context: EngineContext,
+  entry: Entry,
+  networks: readonly NetworkAttachment[],
+): Promise<void> {
   const { config } = entry.record;
   const kind = networks.length > 0 ? "new" : config.namespaces.network.kind;
   const namespaces = kind === "new" ? { ...config.namespaces, network: { kind } as const } : config.namespaces;
-  context.registry.save(entry, { config: { ...config, namespaces, networks } }, true);
+  await context.registry.saveDurably(entry, { config: { ...config, namespaces, networks } });
   if (entry.run) updateNameFiles(context, entry);
 }

@@ -41,7 +41,7 @@ export async function createContainer(context: EngineContext, config: ContainerC
     };
     const entry = newEntry(record);
     await copyUpVolumes(context, record);
-    registry.save(entry, { config: record.config }, true);
+    await registry.saveDurably(entry, {});
     registry.add(entry);
     containerEvent(context, entry, "create");
     return registry.view(entry);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { ContainerConfig } from "../engine.ts";
-import { NEVER_STARTED, readRecords, writeRecord, type ContainerRecord } from "./record.ts";
+import { NEVER_STARTED, readRecords, writeConfigDurably, writeRecord, type ContainerRecord } from "./record.ts";
 import { readState, writeState } from "./state-file.ts";
 
 let root = "";
@@ -26,13 +26,13 @@ function directory(id: string): string {
   return join(root, id);
 }
 
-test("records come back as they were written, states by their newest slot", () => {
-  writeRecord(directory("c"), record, ["config"], true);
+test("records come back as they were written, states by their newest slot", async () => {
+  await writeConfigDurably(directory("c"), record);
   assert.deepEqual(readRecords(root).records, [record]);
   for (let sequence = 1; sequence < 5; sequence++) {
     const state = { status: "running", pid: sequence, startTicks: 1, startedAt: 1 } as const;
     const next = { ...record, state, sequence, stopped: sequence % 2 === 0 };
-    writeRecord(directory("c"), next, ["state", "stopped"], false);
+    writeRecord(directory("c"), next, ["state", "stopped"]);
     assert.deepEqual(readRecords(root).records, [next]);
   }
 });

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GantryError, errorText } from "#base/errors.ts";
 import type { ContainerConfig, Health, MountPoint } from "../engine.ts";
@@ -20,45 +21,52 @@ export interface ContainerRecord extends StateRecord {
 const CONFIG_FILE = "config.json";
 
 /**
- * Writes what has changed, so that a reader finds the old or the new, whatever happens to this process. `durable`: also whatever happens
- * to the machine; for what a user was told is there (created, renamed, updated), not for states that end with the machine anyway.
+ * Writes what has changed, so that a reader finds the old or the new, whatever happens to this process. Not for what must outlast the
+ * machine: see writeConfigDurably.
  */
 export function writeRecord(
   directory: string,
   record: ContainerRecord,
   changed: readonly (keyof ContainerRecord)[],
-  durable: boolean,
 ): void {
-  if (changed.some((key) => !STATE_KEYS.has(key))) writeConfig(directory, record, durable);
+  if (changed.some((key) => !STATE_KEYS.has(key))) {
+    writeFileSync(temporaryIn(directory), configText(record), { mode: 0o600 });
+    renameSync(temporaryIn(directory), join(directory, CONFIG_FILE));
+  }
   if (changed.some((key) => STATE_KEYS.has(key))) writeState(directory, record, record.sequence);
 }
 
 const STATE_KEYS: ReadonlySet<keyof ContainerRecord> = new Set(["state", "restartCount", "lastDelayMs", "stopped"]);
 
-function writeConfig(directory: string, record: ContainerRecord, durable: boolean): void {
-  const { version, id, name, config, createdAt, mounts, health } = record;
-  const path = join(directory, CONFIG_FILE);
-  const temporary = `${path}.new`;
-  const fd = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(fd, JSON.stringify({ version, id, name, config, createdAt, mounts, health }));
-    if (durable) fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
-  if (durable) syncDirectory(directory);
+const temporaryIn = (directory: string): string => join(directory, `${CONFIG_FILE}.new`);
+
+function configText({ version, id, name, config, createdAt, mounts, health }: ContainerRecord): string {
+  return JSON.stringify({ version, id, name, config, createdAt, mounts, health });
 }
 
-/** Makes names in a directory, and the directory's own, outlast the machine. */
-function syncDirectory(directory: string): void {
-  for (const path of [directory, dirname(directory)]) {
-    const fd = openSync(path, "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+/**
+ * Writes what a container is so that it outlasts the machine: for what a user is told is there (created, renamed, updated). Disks take
+ * their time; nobody else has to wait.
+ */
+export async function writeConfigDurably(directory: string, record: ContainerRecord): Promise<void> {
+  const file = await open(temporaryIn(directory), "w", 0o600);
+  try {
+    await file.writeFile(configText(record));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporaryIn(directory), join(directory, CONFIG_FILE));
+  // Its name in the directory, and the directory's own.
+  await Promise.all([syncDirectory(directory), syncDirectory(dirname(directory))]);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 

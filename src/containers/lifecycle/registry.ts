@@ -4,7 +4,8 @@ import type { Container } from "../engine.ts";
 import { checkContainerName, generateName, nameInUse } from "../names.ts";
 import { viewOf, type Entry } from "./entry.ts";
 import type { Places } from "./places.ts";
-import { writeRecord, type ContainerRecord } from "./record.ts";
+import { writeConfigDurably, writeRecord, type ContainerRecord } from "./record.ts";
+import type { StateRecord } from "./state-file.ts";
 import { transition, type Happening } from "./state.ts";
 
 /** All containers by id and by name. */
@@ -19,8 +20,10 @@ export interface Registry {
   /** Takes a name, or makes one up, for a container. Throws `invalid` or `conflict` in Docker's words. */
   reserveName(id: string, name: string | undefined): string;
   releaseName(name: string): void;
-  /** Writes the changed record, then shows it. `durable`: see writeRecord. */
-  save(entry: Entry, change: Partial<ContainerRecord>, durable?: boolean): void;
+  /** Writes the changed record, then shows it. */
+  save(entry: Entry, change: Partial<ContainerRecord>): void;
+  /** The same for what must outlast the machine: all but the state. */
+  saveDurably(entry: Entry, change: Partial<Omit<ContainerRecord, keyof StateRecord>>): Promise<void>;
   /** The same with the next state. */
   advance(entry: Entry, happening: Happening, change?: Partial<ContainerRecord>): void;
   view(entry: Entry): Container;
@@ -32,15 +35,20 @@ export function registry(places: Places, random: Random): Registry {
   const names = new Map<string, string>();
   const view = (entry: Entry): Container => viewOf(entry, places.log(entry.id));
 
-  function save(entry: Entry, change: Partial<ContainerRecord>, durable = false): void {
+  function save(entry: Entry, change: Partial<ContainerRecord>): void {
     const record = { ...entry.record, ...change, sequence: entry.record.sequence + 1 };
-    writeRecord(places.container(entry.id), record, Object.keys(change) as (keyof ContainerRecord)[], durable);
+    writeRecord(places.container(entry.id), record, Object.keys(change) as (keyof ContainerRecord)[]);
     entry.record = record;
     entry.view = undefined;
   }
 
   return {
     save,
+    async saveDurably(entry, change) {
+      await writeConfigDurably(places.container(entry.id), { ...entry.record, ...change });
+      entry.record = { ...entry.record, ...change };
+      entry.view = undefined;
+    },
     view,
     add: (entry) => void byId.set(entry.id, entry),
     delete(entry) {

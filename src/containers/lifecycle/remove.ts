@@ -21,13 +21,18 @@ export async function removeContainer(
   // Its own policy may remove it as it ends, before we come to it.
   entry.keep = true;
   try {
-    if (entry.run) await killIfRunning(context, id);
-    await serial.run(id, async () => {
-      const current = registry.entry(id);
-      cancelRestart(context, current);
-      refuseRemoval(current, false);
-      await removeDown(context, current, volumes || current.record.config.autoRemove);
-    });
+    for (let removed = false; !removed;) {
+      if (entry.run) await killIfRunning(context, id);
+      removed = await serial.run(id, async () => {
+        const current = registry.entry(id);
+        cancelRestart(context, current);
+        // A policy may have started it again before it was our turn.
+        if (force && isUp(current.record.state)) return false;
+        refuseRemoval(current, false);
+        await removeDown(context, current, volumes || current.record.config.autoRemove);
+        return true;
+      });
+    }
   } finally {
     entry.keep = false;
   }

@@ -11,7 +11,7 @@ export function renameContainer(context: EngineContext, id: string, name: string
       throw new GantryError("invalid", "Renaming a container with the same name as its current name", { name });
     reserve(context, id, name);
     try {
-      registry.save(entry, { name }, true);
+      await registry.saveDurably(entry, { name });
     } catch (error) {
       registry.releaseName(name);
       throw error;

@@ -24,7 +24,7 @@ export function updateContainer(context: EngineContext, id: string, change: Cont
         { id },
       );
     if (change.resources && entry.run) applyLive(id, entry.run.cgroup, change.resources);
-    registry.save(entry, { config: changed(config, change) }, true);
+    await registry.saveDurably(entry, { config: changed(config, change) });
     containerEvent(context, entry, "update");
   });
 }
