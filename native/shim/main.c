@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -40,6 +39,22 @@ void set_title(const char *text) {
   memcpy(title, text, length < title_bytes ? length : title_bytes - 1);
 }
 
+/*
+ * Without its socket nobody can find the shim again, and nobody wants what it would keep. Told by dnotify (fcntl F_NOTIFY):
+ * inotify has 128 instances a user, too few for one per container.
+ */
+static bool abandoned;
+
+static void check_directory(void) {
+  abandoned = faccessat(shim_directory, "shim.sock", F_OK, 0) < 0 && errno == ENOENT;
+}
+
+/* A kernel without it tells nothing: the shim then looks when a process of its own ends. */
+static void watch_directory(void) {
+  if (fcntl(shim_directory, F_NOTIFY, DN_DELETE | DN_RENAME | DN_MULTISHOT) < 0)
+    errno = 0;
+}
+
 static void signals_ready(struct watch *watch, uint32_t events) {
   struct signalfd_siginfo info;
   int status;
@@ -48,31 +63,7 @@ static void signals_ready(struct watch *watch, uint32_t events) {
     continue;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;)
     process_ended(pid, status);
-}
-
-/* Without its socket nobody can find the shim again, and nobody wants what it would keep. */
-static struct watch directory_watch = {.fd = -1};
-static bool abandoned;
-
-static void directory_ready(struct watch *watch, uint32_t events) {
-  char changes[4096];
-  (void)events;
-  while (read(watch->fd, changes, sizeof changes) > 0)
-    continue;
-  if (faccessat(shim_directory, "shim.sock", F_OK, 0) < 0 && errno == ENOENT)
-    abandoned = true;
-}
-
-static int watch_directory(const char *directory) {
-  int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (fd < 0)
-    return fail("inotify_init1");
-  if (inotify_add_watch(fd, directory, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR) < 0) {
-    fail("watch %s", directory);
-    close(fd);
-    return -1;
-  }
-  return loop_add(&directory_watch, fd, EPOLLIN, directory_ready);
+  check_directory();
 }
 
 /* Ends with its work done, or by SIGKILL: what a terminal or a service manager sends to the daemon's group is not for it. */
@@ -80,6 +71,7 @@ static int set_signals(void) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
+  sigaddset(&set, SIGIO);
   sigprocmask(SIG_SETMASK, &set, NULL);
   for (int number = 1; number < 32; number++)
     if (number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGTERM || number == SIGPIPE)
@@ -139,9 +131,9 @@ static int start(const char *directory) {
   shim_directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (shim_directory < 0)
     return fail("open %s", directory);
-  if (loop_open() < 0 || set_signals() < 0 || connection_listen(shim_directory) < 0 ||
-      watch_directory(directory) < 0)
+  if (loop_open() < 0 || set_signals() < 0 || connection_listen(shim_directory) < 0)
     return -1;
+  watch_directory();
   return connection_add(FIRST_CONNECTION);
 }
 

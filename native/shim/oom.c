@@ -1,4 +1,4 @@
-/* Out-of-memory kills in the container's cgroup, as version 1 (an eventfd) and version 2 (a file that changes) tell of them. */
+/* Out-of-memory kills in the container's cgroup, as version 1 (an eventfd) and version 2 (a file to poll) tell of them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -53,12 +52,10 @@ static void ready_v1(struct watch *self, uint32_t events) {
   connection_tell_oom();
 }
 
+/* Polled again only after it has been read. */
 static void ready_v2(struct watch *self, uint32_t events) {
   (void)events;
-  char changes[4096];
   uint64_t kills;
-  if (read(self->fd, changes, sizeof changes) <= 0)
-    return;
   if (!read_kills(&kills)) {
     loop_close(self);
     return;
@@ -87,18 +84,6 @@ static int watch_v1(const char *directory) {
   return loop_add(&watch, event, EPOLLIN, ready_v1);
 }
 
-static int watch_v2(const char *path) {
-  int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (notify < 0)
-    return fail("inotify_init1");
-  if (inotify_add_watch(notify, path, IN_MODIFY) < 0) {
-    fail("watch %s", path);
-    close(notify);
-    return -1;
-  }
-  return loop_add(&watch, notify, EPOLLIN, ready_v2);
-}
-
 int oom_watch(const char *directory, uint32_t version) {
   char path[4096];
   loop_close(&watch);
@@ -109,5 +94,8 @@ int oom_watch(const char *directory, uint32_t version) {
   if (counter_fd < 0)
     return fail("open %s", path);
   kills_told = oom_kills();
-  return version == 1 ? watch_v1(directory) : watch_v2(path);
+  if (version == 1)
+    return watch_v1(directory);
+  int polled = fcntl(counter_fd, F_DUPFD_CLOEXEC, 3);
+  return polled < 0 ? fail("watch %s", path) : loop_add(&watch, polled, EPOLLPRI, ready_v2);
 }

@@ -207,6 +207,17 @@ test("a shim whose directory is removed keeps nothing for ever", { skip }, async
     kill(pid, 9);
     await until(() => !isAlive(shim.pid));
   });
+  // After its last process has ended only the kernel's notice can wake it.
+  await withDirectory(async (directory) => {
+    const shim = await startShim(join(directory, "shim"));
+    await shim.spawn("one", { steps: shell("exit 3") }, { stdin: "none" });
+    await until(() => existsSync(join(directory, "shim/one.exit")));
+    shim.disconnect();
+    await delay(50);
+    assert.ok(isAlive(shim.pid), "not while someone may want the exit");
+    rmSync(join(directory, "shim"), { recursive: true });
+    await until(() => !isAlive(shim.pid));
+  });
 });
 
 test("a broken plan is refused, and the shim lives on", { skip }, async () => {
