@@ -44,6 +44,13 @@ export const RESOURCES = {
   ),
   poddisruptionbudgets: define<k.PodDisruptionBudget>("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
   endpointslices: define<k.EndpointSlice>("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
+  tokenreviews: define<k.TokenReview>("authentication.k8s.io/v1", "tokenreviews", "TokenReview", false),
+  subjectaccessreviews: define<k.SubjectAccessReview>(
+    "authorization.k8s.io/v1",
+    "subjectaccessreviews",
+    "SubjectAccessReview",
+    false,
+  ),
   leases: define<k.Lease>("coordination.k8s.io/v1", "leases", "Lease"),
   priorityclasses: define<k.PriorityClass>("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", false),
   storageclasses: define<k.StorageClass>("storage.k8s.io/v1", "storageclasses", "StorageClass", false),

@@ -9,7 +9,11 @@ import { startNodeAgent } from "./node-agent.ts";
 import { containerIndex } from "./pods/container-index.ts";
 import { ANNOTATION, podUidOf } from "./pods/labels.ts";
 import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts";
-import type { NodeDeps } from "./ports.ts";
+import type { NodeConfig, NodeDeps } from "./ports.ts";
+import { nodeAccessControl } from "./server/access.ts";
+import { listenKubelet, type KubeletServer, type ServerTls } from "./server/kubelet-server.ts";
+import { kubeletRoutes, type RouteDeps } from "./server/routes.ts";
+import { usageReader, type UsageReader } from "./server/usage.ts";
 import { followManifests } from "./static-pods.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
 import { podDirectories, removePodVolumes, unmountPodVolumes } from "./volumes/pod-volumes.ts";
@@ -17,6 +21,8 @@ import { podDirectories, removePodVolumes, unmountPodVolumes } from "./volumes/p
 /** A node's kubelet. */
 export interface Kubelet {
   readonly streams: NodeStreams;
+  /** What its pods and the node itself use, read when asked. */
+  readonly usage: UsageReader;
   /** The number of pods that have something on this node. */
   readonly podCount: number;
   /** Stops working; pods run on and are taken up again by the next start. */
@@ -28,18 +34,55 @@ export interface Kubelet {
 export interface KubeletDeps extends NodeDeps {
   /** Every capability that the kernel knows, CAP_ names. */
   readonly allCapabilities: readonly string[];
+  /** What the node's HTTPS API proves itself with. */
+  readonly tls: ServerTls;
 }
 
 /** Registers the node, then runs the pods that are bound to it. Resolves when the node is Ready and its pods are known. */
-export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
-  const { clock, config, engine, informers, logger } = deps;
-  const podsDirectory = join(config.dataDir, "pods");
-  await mkdir(podsDirectory, { recursive: true, mode: 0o710 });
+export async function startKubelet(given: KubeletDeps): Promise<Kubelet> {
   // Before the workers, whose own listeners look into it.
-  const index = containerIndex(engine);
-  const workers = podWorkers({ ...deps, containersOf: index.of });
+  const index = containerIndex(given.engine);
+  const streams = nodeStreams(given, index.of);
+  const usage = usageReader(given.engine, given.clock);
+  const known: { config: NodeConfig; pods: () => readonly Pod[] } = { config: given.config, pods: () => [] };
+  const server = await serveNode(given, { streams, usage, config: () => known.config, pods: () => known.pods() });
+  try {
+    // The Node tells the API's port, so it listens first.
+    const deps = { ...given, config: { ...given.config, kubeletPort: server.port } };
+    const workers = podWorkers({ ...deps, containersOf: index.of });
+    known.config = deps.config;
+    known.pods = workers.pods;
+    const stop = await runPods(deps, workers);
+    return {
+      streams,
+      usage,
+      get podCount() {
+        return workers.size;
+      },
+      close() {
+        server.close();
+        stop();
+        workers.close();
+        index.close();
+      },
+      unmountVolumes: () => unmountPodVolumes(podsDirectoryOf(deps), deps.host),
+    };
+  } catch (error) {
+    server.close();
+    index.close();
+    throw error;
+  }
+}
+
+/** Follows the pods of this node and what they show; what is left of pods that are no more is removed. Returns what ends it. */
+async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<() => void> {
+  const { clock, config, images, informers, logger } = deps;
+  await mkdir(podsDirectoryOf(deps), { recursive: true, mode: 0o710 });
   followConfiguration(deps, workers);
   const agent = await startNodeAgent(deps);
+  const stopFollowingImages = images.events.on(({ action }) => {
+    if (action !== "push" && action !== "save") agent.report();
+  });
   const mirrors = mirrorPods(deps, workers);
   const pods = followPods(deps, workers, mirrors);
   const { manifestFolder } = config;
@@ -48,21 +91,31 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
       ? undefined
       : await followManifests(manifestFolder, { nodeName: config.name, logger, now: clock.now, onPods: mirrors.set });
   await Promise.all([pods.whenSynced(), informers.whenSynced()]);
-  await removeOrphans(deps, podsDirectory, workers.uids());
-  return {
-    streams: nodeStreams(deps, index.of),
-    get podCount() {
-      return workers.size;
-    },
-    close() {
-      manifests?.close();
-      pods.stop();
-      agent.close();
-      workers.close();
-      index.close();
-    },
-    unmountVolumes: () => unmountPodVolumes(podsDirectory, deps.host),
+  await removeOrphans(deps, podsDirectoryOf(deps), workers.uids());
+  return () => {
+    stopFollowingImages();
+    manifests?.close();
+    pods.stop();
+    agent.close();
   };
+}
+
+function podsDirectoryOf({ config }: Pick<NodeDeps, "config">): string {
+  return join(config.dataDir, "pods");
+}
+
+function serveNode(
+  { client, clock, config, logger, tls }: KubeletDeps,
+  routes: Omit<RouteDeps, "startedAt">,
+): Promise<KubeletServer> {
+  return listenKubelet({
+    host: config.ip,
+    port: config.kubeletPort,
+    tls,
+    access: nodeAccessControl({ client, clock, nodeName: config.name }),
+    routes: kubeletRoutes({ ...routes, startedAt: clock.now() }),
+    logger,
+  });
 }
 
 /** ConfigMaps and secrets that pods show as files; services that they see as variables. */

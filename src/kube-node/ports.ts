@@ -27,6 +27,7 @@ export interface NodeConfig {
   /** Folder of static pod manifests. */
   readonly manifestFolder?: string;
   readonly maxPods: number;
+  /** Where its HTTPS API listens; 0: any free port. */
   readonly kubeletPort: number;
   readonly gantryVersion: string;
   readonly kubernetesVersion: string;

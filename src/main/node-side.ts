@@ -130,7 +130,8 @@ async function kubeletOf(
       podNetwork,
       ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
       maxPods: MOST_PODS,
-      kubeletPort: KUBELET_PORT,
+      // Another root's node leaves the known port to the machine's own.
+      kubeletPort: options.instance === "" ? KUBELET_PORT : 0,
       gantryVersion: gantryVersion(),
       kubernetesVersion: VERSION.gitVersion,
     },
@@ -144,5 +145,9 @@ async function kubeletOf(
     random: systemRandom,
     logger: logger.child({ component: "kubelet" }),
     allCapabilities: grantable(ALL_CAPABILITIES),
+    tls: {
+      ...control.server.certificates.serving(`system:node:${name}`, ["system:nodes"], [name, options.ip, "127.0.0.1"]),
+      clientCa: control.server.certificates.caCert,
+    },
   });
 }

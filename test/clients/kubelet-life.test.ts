@@ -148,7 +148,11 @@ describe("resize in place", () => {
     await ready("sized");
     const resize = (cpu: string, memory: string): Promise<string> =>
       kubectl(
-        ...["patch", "pod", "sized", "--subresource=resize", "-p"],
+        "patch",
+        "pod",
+        "sized",
+        "--subresource=resize",
+        "-p",
         JSON.stringify({
           spec: { containers: [{ name: "main", resources: { requests: { cpu }, limits: { cpu: "400", memory } } }] },
         }),

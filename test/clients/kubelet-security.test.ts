@@ -180,8 +180,12 @@ describe("what is said about a container", () => {
     await apply(pod("told", { containers: [idle()] }));
     await ready("told");
     const paths = await kubectl(
-      ...["get", "events", "--field-selector", "involvedObject.name=told"],
-      ...["-o", 'jsonpath={range .items[*]}{.reason}|{.message}|{.involvedObject.fieldPath}{"\\n"}{end}'],
+      "get",
+      "events",
+      "--field-selector",
+      "involvedObject.name=told",
+      "-o",
+      'jsonpath={range .items[*]}{.reason}|{.message}|{.involvedObject.fieldPath}{"\\n"}{end}',
     );
     assert.match(paths, /^Created\|Container created\|spec\.containers\{main\}$/m);
     assert.match(paths, /^Started\|Container started\|spec\.containers\{main\}$/m);

@@ -10,6 +10,7 @@ export interface PodWorkers {
   upsert(pod: Pod): PodWorker;
   get(uid: string): PodWorker | undefined;
   uids(): ReadonlySet<string>;
+  pods(): readonly Pod[];
   readonly size: number;
   close(): void;
 }
@@ -43,6 +44,7 @@ export function podWorkers(deps: Omit<WorkerDeps, "onGone" | "othersRequest">): 
       return fresh;
     },
     get: (uid) => workers.get(uid),
+    pods: () => Array.from(workers.values(), ({ pod }) => pod),
     uids: () => new Set(workers.keys()),
     get size() {
       return workers.size;

@@ -47,8 +47,15 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
       return state.resize?.kind === "pending";
     },
     update(next) {
+      const before = state.pod.metadata.deletionGracePeriodSeconds;
       state.pod = next;
-      if (endIsDue(state)) state.aborter.abort();
+      if (endIsDue(state)) {
+        state.aborter.abort();
+        const grace = next.metadata.deletionGracePeriodSeconds;
+        // A second deletion may shorten the first one's grace while its stop is under way.
+        if (before !== undefined && grace !== undefined && grace < before)
+          deps.clock.after(grace * 1000, () => void killAll(state));
+      }
       loop.poke();
     },
     poke: loop.poke,
