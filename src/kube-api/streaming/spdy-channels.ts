@@ -46,8 +46,7 @@ export function spdyChannels(transport: Duplex, request: AttachRequest): Promise
 function channelsOf(opened: ReadonlyMap<string, SpdyStream>, gone: AbortSignal, close: () => void): CommandChannels {
   const error = opened.get("error");
   const outputs = ["stdout", "stderr"].flatMap((type) => opened.get(type) ?? []);
-  // These carry nothing that way: closing them tells the client so.
-  opened.get("stdin")?.end();
+  // Nothing comes in on these. (The way out of stdin stays open: a client takes its end for the end of the command.)
   for (const output of outputs) output.resume();
   return {
     stdin: opened.get("stdin"),
@@ -56,7 +55,7 @@ function channelsOf(opened: ReadonlyMap<string, SpdyStream>, gone: AbortSignal, 
     resize: opened.get("resize"),
     gone,
     finish(status) {
-      for (const output of outputs) output.end();
+      for (const stream of [...outputs, opened.get("stdin")]) stream?.end();
       error?.end(JSON.stringify(status), close);
     },
   };
