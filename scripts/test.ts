@@ -2,6 +2,7 @@
 // The end-to-end suites (kernel, clients) run after the fast ones, so that a plain mistake shows in seconds.
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
+import { makeTestImage } from "./make-test-images.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const words = process.argv.slice(2).filter((word) => !word.startsWith("--"));
@@ -16,23 +17,19 @@ if (ordered.length === 0) {
   process.exit(1);
 }
 
-const reporters = process.env["CI"]
-  ? ["--test-reporter=spec", "--test-reporter-destination=stdout"]
-  : ["--test-reporter=spec", "--test-reporter-destination=stdout"];
-const child = spawn(
-  `${root}bin/node`,
-  [
-    "--disable-warning=ExperimentalWarning",
-    "--test",
-    "--test-concurrency=2",
-    "--test-timeout=300000",
-    ...reporters,
-    ...options,
-    ...ordered,
-  ],
-  {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  },
-);
+// Made before anything runs: most tests have a network of their own, from which no package can be fetched.
+for (const image of ["busybox", "redis", "nginx"]) await makeTestImage(image);
+
+const flags = [
+  "--test",
+  "--test-concurrency=2",
+  "--test-timeout=300000",
+  "--test-force-exit",
+  "--test-reporter=spec",
+  "--test-reporter-destination=stdout",
+];
+const child = spawn(`${root}bin/node`, ["--disable-warning=ExperimentalWarning", ...flags, ...options, ...ordered], {
+  cwd: root,
+  stdio: ["ignore", "inherit", "inherit"],
+});
 child.on("close", (code) => (process.exitCode = code ?? 1));
