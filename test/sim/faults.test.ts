@@ -1,4 +1,4 @@
-// Seeded faults against ReplicaSet and Deployment: whatever is lost, late, repeated or restarted, limits hold on the way and the end is the same.
+// Seeded faults against ReplicaSet, Deployment, StatefulSet and Job: whatever is lost, late, repeated or restarted, limits hold on the way and the end is the same.
 // SIM_SEEDS=1000 makes the long run; SIM_SEED=n repeats one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,13 @@ import { SOME_FAULTS } from "./support/faulty-client.ts";
 import { deployment, podSpec } from "./support/cluster.ts";
 import { simulate, type Simulation } from "./support/simulation.ts";
 
-const CONTROLLERS = ["deployment-controller", "replicaset-controller", "garbage-collector-controller"];
+const CONTROLLERS = [
+  "deployment-controller",
+  "replicaset-controller",
+  "garbage-collector-controller",
+  "statefulset-controller",
+  "job-controller",
+];
 const only = process.env["SIM_SEED"];
 const seeds = only
   ? [Number(only)]
@@ -151,10 +157,104 @@ async function killings(simulation: Simulation): Promise<object> {
   return { sets: setsOf(simulation).map(({ status }) => status) };
 }
 
-for (const [name, scenario] of [
+async function orderedSet(simulation: Simulation): Promise<object> {
+  const { cluster, random } = simulation;
+  const problems: string[] = [];
+  const labels = { app: "db" };
+  const template = {
+    metadata: {
+      labels,
+      annotations: { "simulated.gantry.dev/ready-ms": "500", "simulated.gantry.dev/stop-ms": "300" },
+    },
+    spec: podSpec(),
+  };
+  await watchPods(simulation, (live) => {
+    const names = live.map(({ metadata }) => metadata.name);
+    if (new Set(names).size !== names.length) problems.push(`two of one name: ${names.join()}`);
+  });
+  const sets = cluster.informers.informer(RESOURCES.statefulsets);
+  await sets.whenSynced();
+  const status = () => sets.cache.get("default/db")?.status;
+  await cluster.client.create(RESOURCES.statefulsets, {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: { name: "db", namespace: "default" },
+    spec: { serviceName: "db", replicas: 4, selector: { matchLabels: labels }, template },
+  });
+  for (let waits = 0; status()?.availableReplicas !== 4 && waits < 100; waits++) await simulation.pass(5000);
+  const body = { spec: { replicas: 3, template: { spec: { containers: [{ name: "main", image: "example:2" }] } } } };
+  await cluster.client.patch(RESOURCES.statefulsets, "default", "db", { type: "strategic", body });
+  await simulation.pass(random.next() * 20_000);
+  const done = (): boolean => {
+    const pods = podsOf(simulation);
+    const now = status();
+    return (
+      pods.length === 3 &&
+      pods.every((pod) => isReady(pod) && pod.spec?.containers[0]?.image === "example:2") &&
+      now?.currentRevision === now?.updateRevision &&
+      now?.availableReplicas === 3 &&
+      now.replicas === 3 &&
+      now.updatedReplicas === 3
+    );
+  };
+  await simulation.calm("3 new pods", done);
+  assert.deepEqual(problems, []);
+  const { currentRevision: _, updateRevision: __, ...counts } = status() ?? {};
+  return {
+    names: podsOf(simulation)
+      .map(({ metadata }) => metadata.name)
+      .sort(),
+    counts,
+  };
+}
+
+async function countedJob(simulation: Simulation): Promise<object> {
+  const { cluster, random } = simulation;
+  const problems: string[] = [];
+  await watchPods(simulation, (live) => {
+    const active = live.filter(({ status }) => status?.phase !== "Succeeded");
+    if (active.length > 3) problems.push(`${active.length} at work where 3 are the most`);
+  });
+  // Somebody tidies up the moment a pod has ended, now and then.
+  cluster.informers.informer(RESOURCES.pods).addHandler({
+    update(_, { metadata, status }) {
+      if (status?.phase === "Succeeded" && !metadata.deletionTimestamp && random.next() < 0.5)
+        cluster.client.delete(RESOURCES.pods, "default", metadata.name ?? "").catch(() => undefined);
+    },
+  });
+  const jobs = cluster.informers.informer(RESOURCES.jobs);
+  await jobs.whenSynced();
+  const template = {
+    metadata: { annotations: { "simulated.gantry.dev/run-ms": "1500" } },
+    spec: podSpec({ restartPolicy: "Never" }),
+  };
+  await cluster.client.create(RESOURCES.jobs, {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: "work", namespace: "default" },
+    spec: { completions: 8, parallelism: 3, template },
+  });
+  await simulation.pass(20_000 + random.next() * 40_000);
+  const status = () => jobs.cache.get("default/work")?.status;
+  await simulation.calm(
+    "the job's end",
+    () =>
+      status()?.conditions?.some(({ type }) => type === "Complete") === true &&
+      podsOf(simulation).every(({ metadata }) => !metadata.finalizers?.length),
+  );
+  assert.deepEqual(problems, []);
+  const { succeeded, failed = 0, active = 0 } = status() ?? {};
+  return { succeeded, failed, active };
+}
+
+const SCENARIOS = [
   ["a rolling update", rollingUpdate],
   ["killed pods of a replica set", killings],
-] as const) {
+  ["a stateful set", orderedSet],
+  ["a job", countedJob],
+] as const;
+
+for (const [name, scenario] of SCENARIOS) {
   test(`${name} under faults ends as without them, within its limits all the way`, async () => {
     const undisturbed = await run({ seed: 0, controllers: CONTROLLERS }, scenario);
     for (const seed of seeds) {

@@ -38,6 +38,8 @@ interface Parts {
   readonly jobs: Informer<Job>;
   readonly pods: Informer<Pod>;
   readonly expected: Expectations<Pod>;
+  /** Pods that were counted have lost their finalizer: a status of before would count them as not there. */
+  readonly expectedStatus: Expectations<Job>;
   readonly podControl: PodControl;
   readonly events: EventRecorder;
 }
@@ -56,6 +58,7 @@ export function jobController(context: ControllerContext): Controller {
     jobs,
     pods,
     expected,
+    expectedStatus: expectations<Job>(jobs, objectKey),
     events,
     podControl: podControl({ client, random, expected, events }),
   };
@@ -79,10 +82,11 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const job = parts.jobs.cache.get(key);
   if (!job) {
     parts.expected.forget(key);
+    parts.expectedStatus.forget(key);
     parts.podControl.forget(key);
     return undefined;
   }
-  if ((job.spec?.managedBy ?? MANAGER) !== MANAGER || !parts.expected.satisfied(key)) return undefined;
+  if ((job.spec?.managedBy ?? MANAGER) !== MANAGER || !isCurrent(parts, key)) return undefined;
   const pods = await claimPods(parts, job);
   if (isOver(job)) {
     await untrack(parts, key, pods.filter(isTracked));
@@ -95,7 +99,8 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const error = job.metadata.deletionTimestamp ? undefined : await act(parts, key, job, plan);
   const { status, events } = planStatus(job, counts, ending, now);
   if (!semanticEqual(status, job.status)) {
-    await parts.context.client.update(RESOURCES.jobs, { ...job, status }, "status");
+    const written = await parts.context.client.update(RESOURCES.jobs, { ...job, status }, "status");
+    parts.expectedStatus.wrote(key, written);
     for (const { type, reason, message } of events) parts.events.record(job, type, reason, message);
   }
   // Their end is on record now.
@@ -105,6 +110,11 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
     (wait) => wait !== undefined,
   );
   return waits.length === 0 ? undefined : { requeueAfterMs: Math.max(0, Math.min(...waits)) };
+}
+
+/** The caches show this controller's own last writes. */
+function isCurrent({ expected, expectedStatus }: Parts, key: string): boolean {
+  return expected.satisfied(key) && expectedStatus.satisfied(key);
 }
 
 async function claimPods({ context, pods }: Parts, job: Job): Promise<Pod[]> {

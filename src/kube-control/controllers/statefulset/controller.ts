@@ -41,6 +41,8 @@ export interface StatefulSetParts {
   readonly pods: Informer<Pod>;
   readonly claims: Informer<PersistentVolumeClaim>;
   readonly expected: Expectations<Pod>;
+  /** The status says which revision pods below the partition are made of. */
+  readonly expectedStatus: Expectations<StatefulSet>;
   readonly history: RevisionHistory;
   readonly events: EventRecorder;
 }
@@ -57,6 +59,7 @@ export function statefulSetController(context: ControllerContext): Controller {
     pods,
     claims: informerOf(context, RESOURCES.persistentvolumeclaims),
     expected: expectations<Pod>(pods, objectKey),
+    expectedStatus: expectations<StatefulSet>(sets, objectKey),
     history: revisionHistory(context),
     events: context.events(NAME),
   };
@@ -80,9 +83,10 @@ async function reconcile(parts: StatefulSetParts, key: string): Promise<Reconcil
   const set = parts.sets.cache.get(key);
   if (!set) {
     parts.expected.forget(key);
+    parts.expectedStatus.forget(key);
     return undefined;
   }
-  if (!parts.expected.satisfied(key)) return undefined;
+  if (!parts.expected.satisfied(key) || !parts.expectedStatus.satisfied(key)) return undefined;
   const pods = await claimPods(parts, set);
   const workload = {
     object: set,
@@ -247,7 +251,8 @@ async function writeStatus(
     currentReplicas: complete ? counts.updatedReplicas : counts.currentReplicas,
   };
   if (semanticEqual(status, set.status)) return;
-  await parts.context.client.update(RESOURCES.statefulsets, { ...set, status }, "status");
+  const written = await parts.context.client.update(RESOURCES.statefulsets, { ...set, status }, "status");
+  parts.expectedStatus.wrote(objectKey(set), written);
 }
 
 function nextLook({ set, pods, nowMs }: StatefulSetObserved): ReconcileResult {
