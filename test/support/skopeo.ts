@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { withPackages } from "../../scripts/test-images/packages.ts";
@@ -14,13 +15,18 @@ export async function skopeo(...args: string[]): Promise<string> {
   const libraries = ["usr/lib", "lib"].flatMap((base) =>
     ["x86_64", "aarch64"].map((name) => join(CACHE, base, `${name}-linux-gnu`)),
   );
-  // Its memory of blobs is kept here, and not in the machine's own /var/lib/containers.
-  const own = { _CONTAINERS_ROOTLESS_UID: "1", XDG_DATA_HOME: `${CACHE}.data`, XDG_RUNTIME_DIR: `${CACHE}.run` };
+  // Its memory of blobs starts anew each time, and is not in the machine's own /var/lib/containers.
+  const memory = await mkdtemp(join(tmpdir(), "gantry-skopeo-"));
+  const own = { _CONTAINERS_ROOTLESS_UID: "1", XDG_DATA_HOME: memory, XDG_RUNTIME_DIR: memory };
   const env = { ...process.env, ...own, LD_LIBRARY_PATH: libraries.join(":") };
-  const { stdout } = await run(join(CACHE, "usr/bin/skopeo"), ["--policy", join(CACHE, "policy.json"), ...args], {
-    env,
-  });
-  return stdout;
+  try {
+    const { stdout } = await run(join(CACHE, "usr/bin/skopeo"), ["--policy", join(CACHE, "policy.json"), ...args], {
+      env,
+    });
+    return stdout;
+  } finally {
+    await rm(memory, { recursive: true, force: true });
+  }
 }
 
 let unpacking: Promise<void> | undefined;
