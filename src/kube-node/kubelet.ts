@@ -4,6 +4,7 @@ import { errorText } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
 import { informer, type Informer } from "#kube-client/informer.ts";
+import { watchLocalStorage } from "./local-storage.ts";
 import { mirrorPods, type MirrorPods } from "./mirror-pods.ts";
 import { startNodeAgent } from "./node-agent.ts";
 import { containerIndex } from "./pods/container-index.ts";
@@ -83,6 +84,7 @@ async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<() => vo
   const stopFollowingImages = images.events.on(({ action }) => {
     if (action !== "push" && action !== "save") agent.report();
   });
+  const storage = watchLocalStorage(deps, workers);
   const mirrors = mirrorPods(deps, workers);
   const pods = followPods(deps, workers, mirrors);
   const { manifestFolder } = config;
@@ -94,6 +96,7 @@ async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<() => vo
   await removeOrphans(deps, podsDirectoryOf(deps), workers.uids());
   return () => {
     stopFollowingImages();
+    storage.close();
     manifests?.close();
     pods.stop();
     agent.close();

@@ -61,7 +61,9 @@ async function startSandbox(state: PodState, attempt: number, observed: Observed
   });
   const { id } = await deps.engine.create(config);
   try {
-    await deps.engine.start(id);
+    // Volumes are made meanwhile. What one of them lacks is told when the first container is to start.
+    const [started] = await Promise.allSettled([deps.engine.start(id), makeVolumes(state, [])]);
+    if (started.status === "rejected") throw started.reason;
     state.sandboxFailures = 0;
   } catch (error) {
     deps.events.record(pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${errorText(error)}`);
@@ -81,7 +83,7 @@ async function start(state: PodState, container: Container, restartCount: number
   try {
     const [image, volumes] = await Promise.all([
       state.puller.ensure(pod, container, aborter.signal),
-      prepareVolumes(state, ips),
+      state.prepared && !filesAreDue(state) ? state.prepared.byName : prepareVolumes(state, ips),
     ]);
     await startContainer(deps, {
       pod,
@@ -108,26 +110,38 @@ async function start(state: PodState, container: Container, restartCount: number
 export async function prepareVolumes(state: PodState, ips: readonly string[]): Promise<PreparedVolumes["byName"]> {
   const { deps, pod } = state;
   try {
-    state.filesAreStale = false;
-    state.prepared = await preparePodVolumes({
-      pod,
-      source: configSource(deps),
-      facts: podFacts(deps, ips),
-      token: state.tokens,
-      directory: podDirectory(deps, pod),
-      host: deps.host,
-      images: deps.images,
-      image: ({ name, image }) => state.puller.ensure(pod, { name, ...asImageOf(image) }, state.aborter.signal),
-      memoryBytes: deps.host.capacity.memoryBytes,
-      claim: (namespace, name) => claimVolume(deps, namespace, name),
-      stamp: `${new Date(deps.clock.now()).toISOString().slice(0, 19).replaceAll(/[-:T]/g, "_")}.${state.stamp++}`,
-    });
-    state.preparedFor = filesVersion(state);
-    return state.prepared.byName;
+    return await makeVolumes(state, ips);
   } catch (error) {
     deps.events.record(pod, "Warning", "FailedMount", `MountVolume.SetUp failed: ${errorText(error)}`);
     throw error;
   }
+}
+
+/** Whether an object that the files show has changed since they were made, or a token must be renewed. */
+export function filesAreDue(state: PodState): boolean {
+  const { deps, prepared, preparedFor, filesAreStale } = state;
+  if (!prepared || filesAreStale || preparedFor !== filesVersion(state)) return true;
+  return prepared.renewAt !== undefined && prepared.renewAt <= deps.clock.now();
+}
+
+async function makeVolumes(state: PodState, ips: readonly string[]): Promise<PreparedVolumes["byName"]> {
+  const { deps, pod } = state;
+  state.filesAreStale = false;
+  state.prepared = await preparePodVolumes({
+    pod,
+    source: configSource(deps),
+    facts: podFacts(deps, ips),
+    token: state.tokens,
+    directory: podDirectory(deps, pod),
+    host: deps.host,
+    images: deps.images,
+    image: ({ name, image }) => state.puller.ensure(pod, { name, ...asImageOf(image) }, state.aborter.signal),
+    memoryBytes: deps.host.capacity.memoryBytes,
+    claim: (namespace, name) => claimVolume(deps, namespace, name),
+    stamp: `${new Date(deps.clock.now()).toISOString().slice(0, 19).replaceAll(/[-:T]/g, "_")}.${state.stamp++}`,
+  });
+  state.preparedFor = filesVersion(state);
+  return state.prepared.byName;
 }
 
 /** An image volume is pulled as a container's image is. */

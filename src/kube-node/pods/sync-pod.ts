@@ -3,10 +3,10 @@ import { restartCountOf } from "./labels.ts";
 import { exitOf, isRunning, type ObservedPod } from "./observed.ts";
 import { containerEvent } from "./container-event.ts";
 import { grantedResizes } from "./perform-resize.ts";
-import { perform, prepareVolumes } from "./perform.ts";
+import { filesAreDue, perform, prepareVolumes } from "./perform.ts";
 import { planPod } from "./plan.ts";
 import { podDirectory } from "./pod-context.ts";
-import { allContainers, endIsDue, filesVersion, observe, podIps, report, type PodState } from "./pod-state.ts";
+import { allContainers, endIsDue, observe, podIps, report, type PodState } from "./pod-state.ts";
 import { terminationFile, terminationMessage } from "./termination-message.ts";
 
 /** Passes of one sync: each carries out a plan; a pod that still wants something then is looked at again by its events. */
@@ -121,10 +121,7 @@ function goDuration(ms: number): string {
 
 /** Files of configMaps, secrets, labels and tokens follow their sources while containers run. */
 async function refreshFiles(state: PodState, observed: ObservedPod): Promise<void> {
-  const { deps, prepared } = state;
-  if (!prepared || !isRunning(observed.sandbox) || endIsDue(state)) return;
-  const due = prepared.renewAt !== undefined && prepared.renewAt <= deps.clock.now();
-  if (due || state.filesAreStale || state.preparedFor !== filesVersion(state))
-    await prepareVolumes(state, podIps(state, observed));
+  if (!state.prepared || !isRunning(observed.sandbox) || endIsDue(state)) return;
+  if (filesAreDue(state)) await prepareVolumes(state, podIps(state, observed));
   if (state.prepared?.renewAt !== undefined) state.wakeAt(state.prepared.renewAt);
 }

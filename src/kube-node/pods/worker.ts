@@ -8,6 +8,7 @@ import { endIsDue, observe, podIps, type PodState, type WorkerDeps } from "./pod
 import { probeSet } from "./probe-set.ts";
 import { imagePuller } from "./pull-image.ts";
 import { statusWriter } from "./status-writer.ts";
+import type { PodFailure } from "./status-inputs.ts";
 import { syncPod } from "./sync-pod.ts";
 
 /** The one owner of a pod's state on this node. Everything it does for the pod happens one after the other. */
@@ -21,6 +22,8 @@ export interface PodWorker {
   poke(): void;
   /** A configMap or secret changed that the pod's volumes may show. */
   refresh(): void;
+  /** The node ends the pod: it fails with this reason. */
+  evict(failure: PodFailure): void;
   /** The API no longer has the pod: what is left of it is ended at once. */
   orphan(): void;
   /** A static pod's mirror was made (again): it is told how the pod stands. */
@@ -63,6 +66,11 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
       state.filesAreStale = true;
       // What a container waits for may just have come: those that wait for a volume are tried at once.
       for (const name of state.retryAt.keys()) if (!state.waiting.has(name)) state.retryAt.delete(name);
+      loop.poke();
+    },
+    evict(failure) {
+      if (state.mode !== "run" || state.failure) return;
+      state.failure = failure;
       loop.poke();
     },
     orphan() {

@@ -118,7 +118,7 @@ async function prepareFiles(
 }
 
 async function prepareEmptyDir({ pod, directory, host, memoryBytes }: VolumeInputs, volume: Volume): Promise<Prepared> {
-  const path = volumePath(directory, "empty-dir", volume.name);
+  const path = emptyDirPath(directory, volume.name);
   const medium = volume.emptyDir?.medium ?? "";
   if (medium !== "" && medium !== "Memory")
     throw new GantryError("unsupported", `volume "${volume.name}": emptyDir medium ${medium} is not supported`);
@@ -150,6 +150,11 @@ async function prepareImage(inputs: VolumeInputs, volume: Volume): Promise<Prepa
   const snapshot = images.snapshot(id) ?? (await images.createSnapshot(id, (await inputs.image(volume)).id));
   host.mountImage(path, snapshot.mount);
   return { path, readonly: true };
+}
+
+/** Where an emptyDir of a pod lies. */
+export function emptyDirPath(podDirectory: string, name: string): string {
+  return volumePath(podDirectory, "empty-dir", name);
 }
 
 function imageSnapshotId(podUid: string, volumeName: string): string {
