@@ -26,7 +26,10 @@ for (const [path, generate] of Object.entries(generated)) {
   if (read(file) === wanted) continue;
   stale++;
   if (check) console.error(`${path} is not current: run 'npm run generate'`);
-  else (writeFileSync(file, wanted), console.log(`wrote ${path}`));
+  else {
+    writeFileSync(file, wanted);
+    console.log(`wrote ${path}`);
+  }
 }
 process.exitCode = check && stale > 0 ? 1 : 0;
 

@@ -146,6 +146,10 @@ function customCell(type: string, path: JsonPath | undefined, object: KubeObject
     case "boolean":
       return typeof value === "boolean" ? value : null;
     default:
-      return typeof value === "object" ? (path?.print(object) ?? "") : String(value);
+      return typeof value === "object"
+        ? (path?.print(object) ?? "")
+        : typeof value === "string"
+          ? value
+          : JSON.stringify(value);
   }
 }

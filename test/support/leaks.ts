@@ -28,7 +28,7 @@ export function hostSnapshot({ root, cgroupParent }: WatchedHost): HostSnapshot 
       ...processesOf(root),
       ...cgroupsBelow(cgroupParent),
       ...readdirSync("/sys/class/net")
-        .filter((name) => /^veth/.test(name))
+        .filter((name) => name.startsWith("veth"))
         .map((name) => `link ${name}`),
       ...sh("nft list tables 2>/dev/null").out.split("\n").filter(Boolean),
       ...ownDescriptors(root),

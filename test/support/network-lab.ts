@@ -133,7 +133,7 @@ export async function ask(
   return (answer.answers ?? []).map((each) => {
     if (!("data" in each)) return each.type;
     if (each.type === "SRV") return `${each.data.priority} ${each.data.weight} ${each.data.port} ${each.data.target}`;
-    return String(each.data);
+    return typeof each.data === "string" ? each.data : JSON.stringify(each.data);
   });
 }
 

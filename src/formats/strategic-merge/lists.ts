@@ -51,7 +51,11 @@ function applyDirectives(
       original = original.filter((other) => !sameTree(getOwn(other, mergeKey), key));
     } else if (directive === "merge") {
       throw new GantryError("invalid", "merging lists cannot yet be specified in the patch");
-    } else throw new GantryError("invalid", `unknown patch type: ${String(directive)} in map: ${JSON.stringify(item)}`);
+    } else
+      throw new GantryError(
+        "invalid",
+        `unknown patch type: ${typeof directive === "string" ? directive : JSON.stringify(directive)} in map: ${JSON.stringify(item)}`,
+      );
   }
   return replace
     ? { original: plain.map((item) => withoutDirectives(item) as Tree), patch: [] }

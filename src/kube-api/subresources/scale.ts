@@ -86,7 +86,8 @@ function scaleOf({ definition }: ObjectRef, object: KubeObject): Scale {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const own = definition.custom?.scale;
   const { spec = {}, status = {} } = object as Scalable;
-  const selector = own ? String(valueAt(object, own.labelSelectorPath ?? "") ?? "") : selectorText(spec.selector);
+  const found = own ? valueAt(object, own.labelSelectorPath ?? "") : undefined;
+  const selector = own ? (typeof found === "string" ? found : "") : selectorText(spec.selector);
   const replicas = own ? valueAt(object, own.specReplicasPath) : spec.replicas;
   const current = own ? valueAt(object, own.statusReplicasPath) : status.replicas;
   return {
