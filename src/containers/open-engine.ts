@@ -78,7 +78,7 @@ async function makeContext(deps: EngineDeps): Promise<{ context: EngineContext; 
     events,
     users: (name) => volumeUsers(containers, name),
   });
-  const store = execStore(clock, ({ id, entry }, code) =>
+  const store = execStore(({ id, entry }, code) =>
     containerEvent({ events }, entry, "exec_die", { execID: id, exitCode: String(code) }),
   );
   const context: EngineContext = {
@@ -145,15 +145,15 @@ function engineOf(context: EngineContext, store: ExecStore): Engine {
       return entry && containers.view(entry);
     },
     list: containers.list,
-    wait: (id, condition, signal) => waitContainer(context, id, condition, signal),
+    wait: async (id, condition, signal) => waitContainer(context, id, condition, signal),
     logs: async (id, options) => containerLogs(context, id, options),
     attach: (id, options) => attachContainer(context, id, options),
-    resize: (id, rows, columns) => shimOf(containers.entry(id)).resize(INIT, rows, columns),
+    resize: async (id, rows, columns) => shimOf(containers.entry(id)).resize(INIT, rows, columns),
     createExec: async (id, config) => exec.create(id, config),
     exec: exec.get,
-    startExec: exec.start,
+    startExec: async (id, options) => exec.start(id, options),
     resizeExec: exec.resize,
-    waitExec: exec.wait,
+    waitExec: async (id) => exec.wait(id),
     stats: async (id) => containerStats(context, containers.entry(id)),
     processes: async (id) => processesOf(containers.entry(id)),
     events: context.events.listen,

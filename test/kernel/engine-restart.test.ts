@@ -18,13 +18,14 @@ before(async () => {
 after(() => t.end());
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let check = 0; check < 200; check++) {
+  for (let check = 0; check < 800; check++) {
     if (holds()) return;
     await delay(25);
   }
-  assert.fail(`${what}: not within five seconds`);
+  assert.fail(`${what}: not within twenty seconds`);
 }
 
+const exec = { env: [], privileged: false, terminal: false, stdin: false, stdout: true, stderr: true };
 const statusOf = (id: string): string => t.engine.get(id).state.status;
 const actionsOf = (id: string): string[] =>
   t.events.filter(({ actorId }) => actorId === id).map(({ action }) => action);
@@ -86,6 +87,9 @@ describe("an engine that is opened again", () => {
     const ended = await t.run(["sh", "-c", "exit 9"]);
     await t.engine.wait(ended.id, "not-running");
     const created = await t.engine.create(t.config(["true"]));
+    // An exec that outlives its engine ends with its container, and its shim with it.
+    const outliving = await t.engine.createExec(running.id, { ...exec, args: ["sleep", "1000"] });
+    await t.engine.startExec(outliving.id, { detach: true });
     const stopped = { always: "", "unless-stopped": "" };
     for (const kind of ["always", "unless-stopped"] as const) {
       stopped[kind] = (await t.run(["sleep", "1000"], { restartPolicy: { kind } })).id;
@@ -101,17 +105,9 @@ describe("an engine that is opened again", () => {
     await until("always is back", () => statusOf(stopped.always) === "running");
     assert.equal(statusOf(stopped["unless-stopped"]), "exited");
     await t.engine.unpause(paused.id);
-    const exec = await t.engine.createExec(running.id, {
-      args: ["sh", "-c", "exit 4"],
-      env: [],
-      privileged: false,
-      terminal: false,
-      stdin: false,
-      stdout: true,
-      stderr: true,
-    });
-    await t.engine.startExec(exec.id, { detach: true });
-    assert.equal(await t.engine.waitExec(exec.id), 4);
+    const { id: execId } = await t.engine.createExec(running.id, { ...exec, args: ["sh", "-c", "exit 4"] });
+    await t.engine.startExec(execId, { detach: true });
+    assert.equal(await t.engine.waitExec(execId), 4);
     for (const { id } of t.engine.list()) await t.engine.remove(id, { force: true });
   });
 

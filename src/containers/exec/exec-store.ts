@@ -1,4 +1,3 @@
-import type { Clock } from "#base/clock.ts";
 import { GantryError } from "#base/errors.ts";
 import type { Exec, ExecConfig } from "../engine.ts";
 import type { ExecHooks } from "../lifecycle/context.ts";
@@ -26,7 +25,7 @@ export interface ExecStore extends ExecHooks {
 const KEPT_EXECS = 4096;
 
 /** `onEnd` is told of each exec that ends by itself. */
-export function execStore(clock: Clock, onEnd: (exec: ExecEntry, code: number) => void): ExecStore {
+export function execStore(onEnd: (exec: ExecEntry, code: number) => void): ExecStore {
   const execs = new Map<string, ExecEntry>();
 
   function changed(exec: ExecEntry, state: Exec["state"]): void {
@@ -77,17 +76,6 @@ export function execStore(clock: Clock, onEnd: (exec: ExecEntry, code: number) =
       if (!exec || exec.state.status === "exited") return;
       end(exec, exec.state.status === "running" ? exec.state.pid : 0, code);
       onEnd(exec, code);
-    },
-    async allEnded(entry, timeoutMs) {
-      const live = entry.execIds.flatMap((id) => execs.get(id)?.ended.promise ?? []);
-      if (live.length === 0) return true;
-      const late = Promise.withResolvers<false>();
-      const cancel = clock.after(timeoutMs, () => late.resolve(false));
-      try {
-        return await Promise.race([Promise.all(live).then(() => true), late.promise]);
-      } finally {
-        cancel();
-      }
     },
     forget(entry) {
       for (const [id, exec] of execs) if (exec.entry === entry) execs.delete(id);

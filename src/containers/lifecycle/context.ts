@@ -54,8 +54,6 @@ export interface Phase {
 export interface ExecHooks {
   /** An exec of the container has ended. */
   ended(entry: Entry, execId: string, code: number): void;
-  /** True when all execs of the container have ended; false after `timeoutMs`. */
-  allEnded(entry: Entry, timeoutMs: number): Promise<boolean>;
   /** The container is gone: so are its execs. */
   forget(entry: Entry): void;
 }

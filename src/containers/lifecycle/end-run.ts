@@ -3,7 +3,7 @@ import type { ContainerExit } from "../engine.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
 import type { Entry, Run } from "./entry.ts";
 import { unplugAll } from "./plug.ts";
-import { deactivateVolumes } from "./prepare-mounts.ts";
+import { deactivateVolumes, volumeEvents } from "./prepare-mounts.ts";
 import { removeDown } from "./remove.ts";
 import { nextRestart } from "./restart-policy.ts";
 import { scheduleRestart } from "./schedule-restart.ts";
@@ -37,6 +37,7 @@ async function releaseHost(context: EngineContext, entry: Entry, { cgroup }: Run
     await attempt(context, "killing what is left", entry.id, () => cgroup.kill());
   await attempt(context, "leaving networks", entry.id, () => unplugAll(context, entry));
   await attempt(context, "releasing volumes", entry.id, () => deactivateVolumes(context, entry));
+  volumeEvents(context, entry, "unmount");
   if (entry.record.config.namespaces.ipc.kind === "shareable")
     await attempt(context, "releasing shared memory", entry.id, () => unmountSharedMemory(context, entry.id));
 }

@@ -25,6 +25,20 @@ export function subpathsOf({ record }: Entry): ReadonlyMap<string, string> {
   return subpaths;
 }
 
+/** Docker's events of a container's volumes, as it starts and as it has ended (moby, daemon/volumes_unix). */
+export function volumeEvents(
+  { events }: Pick<EngineContext, "events">,
+  { id, record }: Entry,
+  action: "mount" | "unmount",
+): void {
+  for (const { type, name = "", destination, readonly, propagation } of record.mounts) {
+    if (type !== "volume") continue;
+    const place = { destination, propagation, "read/write": String(!readonly) };
+    const attributes = { container: id, driver: "local", ...(action === "mount" ? place : {}) };
+    events.record({ type: "volume", action, actorId: name, attributes });
+  }
+}
+
 /** After the end of a run: volumes with options are unmounted when no one else uses them. */
 export async function deactivateVolumes({ volumes }: Pick<EngineContext, "volumes">, entry: Entry): Promise<void> {
   for (const name of volumesOf(entry)) await volumes.deactivate(name, entry.id);

@@ -106,7 +106,8 @@ export async function restartContainer(context: EngineContext, id: string, optio
 /** The end of the daemon with all that it runs. None counts as stopped by hand; none gets longer than `longestSeconds`. */
 export async function stopAll(context: EngineContext, longestSeconds = 10): Promise<void> {
   context.phase.current = "stopping";
-  const up = Array.from(context.registry.entries()).filter(({ record }) => isUp(record.state));
+  // What waits to be restarted waits for the next engine.
+  const up = Array.from(context.registry.entries()).filter(({ run }) => run !== undefined);
   await Promise.all(
     up.map((entry) =>
       attempt(context, "stopping", entry.id, () =>
