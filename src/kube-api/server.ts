@@ -4,7 +4,7 @@ import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import type { Store } from "#store/store.ts";
-import { admissionChain, type Admission } from "./admission/admission.ts";
+import { admissionChain } from "./admission/admission.ts";
 import { builtInAdmission } from "./admission/built-in.ts";
 import type { Api } from "./api.ts";
 import { authenticator } from "./auth/authentication.ts";
@@ -28,7 +28,7 @@ import type { NodeStreams } from "./node-streams.ts";
 import { documentOf } from "./registry/document.ts";
 import { keyOf } from "./registry/keys.ts";
 import { resourceTable, type ResourceTable } from "./resources/table.ts";
-import { apiService } from "./service.ts";
+import { apiService, type Service } from "./service.ts";
 import { builtInStrategies } from "./strategies/built-in.ts";
 import { adoptService, serviceStrategy, type ServicePools } from "./strategies/services.ts";
 import { upgradeHandler } from "./streaming/upgrade.ts";
@@ -68,66 +68,30 @@ export interface ApiServer extends LocalServer {
 }
 
 const SERVICE_CIDR = "10.96.0.0/16";
+const CLUSTER_DOMAIN = "cluster.local";
 const NODE_PORTS = { low: 30000, high: 32767 };
 
 /** An API server over a store, which stays the caller's to close. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
-  const { serviceCidr = SERVICE_CIDR, nodePorts = NODE_PORTS, clusterDomain = "cluster.local" } = options;
-  let certificates = options.certificates;
-  const certificatesNow = (): ClusterCertificates =>
-    (certificates ??= clusterCertificates({ names: [], clusterDomain, clock }));
-  const resources = resourceTable();
-  const rbac = rbacAuthorizer();
-  const pools: ServicePools = {
-    addresses: addressPool(serviceCidr, random),
-    nodePorts: portPool(nodePorts.low, nodePorts.high, random),
-  };
-  const tokens = serviceAccountTokens({
-    get key() {
-      return certificatesNow().serviceAccountKey;
-    },
-    issuer: `https://kubernetes.default.svc.${clusterDomain}`,
-    clock,
-    random,
-    lookup: lookupIn(store, resources),
-  });
-  const authorizer = mastersFirst(rbac);
-  const strategies = builtInStrategies({ services: serviceStrategy(pools) });
-  const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
-  const admission: Admission = admissionChain(plugins);
-  const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
-  const service = apiService(api, authorizer);
-  let started = false;
-  const ready = [
-    { name: "ping", check: () => undefined },
-    { name: "poststarthook/bootstrap", check: () => (started ? undefined : "not finished") },
-  ];
-  const authentication = authenticator({ tokens, staticTokens: options.staticTokens ?? new Map() });
-  let nodeStreams = options.nodeStreams;
-  const nodes = (): NodeStreams | undefined => nodeStreams;
-  const handle = requestHandler({
-    api,
-    service,
-    authorizer,
-    authenticator: authentication,
-    nodes,
-    logger,
-    discovery: discovery(resources),
-    openApi: openApiDocuments(resources),
-    health: healthEndpoints(ready, [{ name: "ping", check: () => undefined }]),
-    metrics: requestMetrics(() => store.revision),
-    tokens,
-  });
-  const upgrade = upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger });
+  const { store, logger = silentLogger, serviceCidr = SERVICE_CIDR } = options;
+  const certificates = certificatesOf(options);
+  const { api, pools } = assembleApi(options, certificates);
+  const { resources, rbac } = api;
+  const service = apiService(api, api.authorizer);
   const custom = customResourceController(api);
+  let nodeStreams = options.nodeStreams;
+  let started = false;
+  const { handle, upgrade } = httpSide(options, api, service, {
+    nodes: () => nodeStreams,
+    isStarted: () => started,
+  });
   const listeners: Listener[] = [];
   return {
     api,
     resources,
     service,
     get certificates() {
-      return certificatesNow();
+      return certificates();
     },
     handle,
     async start() {
@@ -140,7 +104,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       started = true;
     },
     async listen({ host = "127.0.0.1", port = 0 } = {}) {
-      const { caCert, server } = certificatesNow();
+      const { caCert, server } = certificates();
       const listener = await listen({ caCert, server, handle, upgrade, logger }, host, port);
       listeners.push(listener);
       return listener;
@@ -155,6 +119,72 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       rbac.close();
     },
   };
+}
+
+/** The certificates given, or ones in memory, made when first asked for. */
+function certificatesOf({ certificates, clusterDomain = CLUSTER_DOMAIN, clock = systemClock }: ApiServerOptions) {
+  let made = certificates;
+  return (): ClusterCertificates => (made ??= clusterCertificates({ names: [], clusterDomain, clock }));
+}
+
+/** Everything below HTTP. */
+function assembleApi(
+  options: ApiServerOptions,
+  certificates: () => ClusterCertificates,
+): { api: Api; pools: ServicePools } {
+  const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+  const { serviceCidr = SERVICE_CIDR, nodePorts = NODE_PORTS, clusterDomain = CLUSTER_DOMAIN } = options;
+  const resources = resourceTable();
+  const rbac = rbacAuthorizer();
+  const authorizer = mastersFirst(rbac);
+  const pools: ServicePools = {
+    addresses: addressPool(serviceCidr, random),
+    nodePorts: portPool(nodePorts.low, nodePorts.high, random),
+  };
+  const tokens = serviceAccountTokens({
+    key: () => certificates().serviceAccountKey,
+    issuer: `https://kubernetes.default.svc.${clusterDomain}`,
+    clock,
+    random,
+    lookup: lookupIn(store, resources),
+  });
+  const strategies = builtInStrategies({ services: serviceStrategy(pools) });
+  const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
+  const admission = admissionChain(plugins);
+  const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
+  return { api, pools };
+}
+
+interface ServerState {
+  nodes(): NodeStreams | undefined;
+  isStarted(): boolean;
+}
+
+/** What answers requests, and what takes connections over. */
+function httpSide(
+  { staticTokens = new Map() }: ApiServerOptions,
+  api: Api,
+  service: Service,
+  { nodes, isStarted }: ServerState,
+) {
+  const { resources, authorizer, tokens, logger, store } = api;
+  const authentication = authenticator({ tokens, staticTokens });
+  const ping = { name: "ping", check: () => undefined };
+  const booted = { name: "poststarthook/bootstrap", check: () => (isStarted() ? undefined : "not finished") };
+  const handle = requestHandler({
+    api,
+    service,
+    authorizer,
+    authenticator: authentication,
+    nodes,
+    logger,
+    discovery: discovery(resources),
+    openApi: openApiDocuments(resources),
+    health: healthEndpoints([ping, booted], [ping]),
+    metrics: requestMetrics(() => store.revision),
+    tokens,
+  });
+  return { handle, upgrade: upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger }) };
 }
 
 async function adoptServices(store: Store, resources: ResourceTable, pools: ServicePools): Promise<void> {

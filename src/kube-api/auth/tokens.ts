@@ -65,8 +65,8 @@ export interface Tokens {
 }
 
 export interface TokenOptions {
-  /** PEM, PKCS 8, P-256. */
-  readonly key: string;
+  /** PEM, PKCS 8, P-256; asked for when it is first needed. */
+  readonly key: () => string;
   readonly issuer: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -83,7 +83,7 @@ export function serviceAccountTokens({ key, issuer, clock, random, lookup }: Tok
   const verified = new Map<string, Claims>();
   const keyPair = () => {
     if (keys) return keys;
-    const privateKey = createPrivateKey(key);
+    const privateKey = createPrivateKey(key());
     const publicKey = createPublicKey(privateKey);
     const id = createHash("sha256")
       .update(publicKey.export({ type: "spki", format: "der" }))
