@@ -164,7 +164,7 @@ export function startControllers(options: ControllersOptions): Controllers {
 }
 
 /** For clusters whose nodes have no disks. */
-const NO_DIRECTORIES: LocalVolumes = { directory: "/var/lib/gantry/volumes", remove: () => Promise.resolve() };
+const NO_DIRECTORIES: LocalVolumes = { directory: "/var/lib/gantry/local-path", remove: () => Promise.resolve() };
 
 function volumeParts(context: ControllerContext, { localVolumes }: Settings): VolumeParts {
   return {

@@ -52,6 +52,7 @@ export async function startCluster({
     openPodNetwork(containers, node),
     openControlPlane({
       dataDir: join(places.dataDir, "cluster"),
+      localVolumesDir: join(places.dataDir, "local-path"),
       serviceCidr: ranges.serviceCidr,
       nodePorts: portRange(options.nodePorts ?? "30000-32767"),
       clusterDomain: CLUSTER_DOMAIN,

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { GantryError } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
@@ -17,6 +18,8 @@ import { openSqliteStore } from "#store/sqlite.ts";
 
 export interface ControlPlaneOptions {
   readonly dataDir: string;
+  /** Where volumes of the class `local-path` lie. */
+  readonly localVolumesDir: string;
   readonly serviceCidr: string;
   readonly nodePorts: { readonly low: number; readonly high: number };
   readonly clusterDomain: string;
@@ -81,7 +84,12 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       }),
     async startControl() {
       const scheduler = startScheduler({ ...parts, informers });
-      const controllers = startControllers({ ...parts, informers, rootCa: certificates.caCert });
+      const controllers = startControllers({
+        ...parts,
+        informers,
+        rootCa: certificates.caCert,
+        localVolumes: localVolumes(options.localVolumesDir),
+      });
       control = [controllers, scheduler];
       await Promise.all([scheduler.started, controllers.started]);
     },
@@ -115,4 +123,16 @@ async function listen(server: ApiServer, host: string, port: number): Promise<nu
       );
     throw error;
   }
+}
+
+/** Volumes on this machine's disk. Only what lies below their directory is ever removed. */
+function localVolumes(directory: string): { directory: string; remove(nodeName: string, path: string): Promise<void> } {
+  return {
+    directory,
+    async remove(_, path) {
+      const target = resolve(path);
+      if (!target.startsWith(`${directory}/`)) throw new GantryError("forbidden", `${path} is not below ${directory}`);
+      await rm(target, { recursive: true, force: true });
+    },
+  };
 }
