@@ -83,6 +83,7 @@ function refuseUnsupported(query: Query): void {
   if (query.text("securityopt") !== "" && !["null", "[]"].includes(query.text("securityopt")))
     throw unsupported("securityopt");
   if (query.text("ulimits") !== "" && !["null", "[]"].includes(query.text("ulimits"))) throw unsupported("ulimits");
+  if (!["", "null", "[]"].includes(query.text("cachefrom"))) throw unsupported("cachefrom");
   if (query.text("cgroupparent") !== "") throw unsupported("cgroupparent");
   if (query.text("platform") !== "") {
     const own = `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
