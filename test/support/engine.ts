@@ -114,6 +114,8 @@ export async function startEngine(logger: Logger = silentLogger): Promise<TestEn
       listen();
     },
     async end() {
+      // A test may have failed between the two.
+      if (suspended) await test.reopen();
       for (const { id } of host.engine.list()) await host.engine.remove(id, { force: true, volumes: true });
       await host.networks.dismantle();
       await closeEngineHost(host);
