@@ -1,7 +1,7 @@
 // The gantry command as people use it: up, status, env, kubeconfig, down, and what it says when it cannot start.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,15 +69,13 @@ describe("gantry up -d, status, env, kubeconfig, down", () => {
 
   test("kubeconfig works for kubectl", async () => {
     const { stdout } = await gantry("kubeconfig");
-    const nodes = await run(
-      "sh",
-      [
-        "-c",
-        'kubectl --kubeconfig /dev/stdin get nodes -o jsonpath="{.items[0].status.conditions[?(@.type==\\"Ready\\")].status}"',
-      ],
-      { ...process.env, HOME: root },
-      { input: stdout },
-    );
+    const file = join(root, "printed");
+    await writeFile(file, stdout);
+    const jsonpath = 'jsonpath={.items[0].status.conditions[?(@.type=="Ready")].status}';
+    const nodes = await run("kubectl", ["--kubeconfig", file, "get", "nodes", "-o", jsonpath], {
+      ...process.env,
+      HOME: root,
+    });
     assert.equal(nodes.stdout, "True", nodes.stderr);
   });
 
