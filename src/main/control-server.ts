@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { errorText } from "#base/errors.ts";
+import { requestUrl } from "#base/request-url.ts";
 import type { GantryStatus, StopOptions } from "#cli/ports.ts";
 
 export interface ControlServer {
@@ -13,7 +14,7 @@ export async function listenControl(
   handlers: { status(): GantryStatus; stop(options: StopOptions): Promise<void> },
 ): Promise<ControlServer> {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://control");
+    const url = requestUrl(request.url);
     if (request.method === "GET" && url.pathname === "/status") {
       response.end(JSON.stringify(handlers.status()));
     } else if (request.method === "POST" && url.pathname === "/stop") {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock, type Clock } from "#base/clock.ts";
+import { requestUrl } from "#base/request-url.ts";
 import { isGantryError } from "#base/errors.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import type { ImageStore } from "#images/image-store.ts";
@@ -55,7 +56,7 @@ export async function createRegistry(images: Pick<ImageStore, "content">, option
   return {
     async handle(request, response) {
       response.setHeader("docker-distribution-api-version", "registry/2.0");
-      const url = new URL(request.url ?? "/", "http://registry");
+      const url = requestUrl(request.url);
       const call: Call = { request, response, query: url.searchParams, registry: state };
       try {
         const route = routeOf(url.pathname);

@@ -4,6 +4,7 @@ import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer, type WebSocket } from "ws";
 import type { Logger } from "#base/logger.ts";
+import { requestUrl } from "#base/request-url.ts";
 import { isGantryError } from "#base/errors.ts";
 import { impersonated, type Authenticator } from "../auth/authentication.ts";
 import { requireAccess, type Authorizer } from "../auth/authorizer.ts";
@@ -114,7 +115,7 @@ async function openSession(
   { api, authenticator, authorizer, nodes }: UpgradeOptions,
   request: IncomingMessage,
 ): Promise<Session> {
-  const url = new URL(request.url ?? "/", "https://localhost");
+  const url = requestUrl(request.url);
   const path = parsePath(url.pathname);
   const user = impersonated(request, await authenticator.authenticate(request), authorizer);
   if (path.kind !== "resource") throw unknownPath();
