@@ -72,7 +72,7 @@ function greeting(ports: CliPorts, status: GantryStatus): string {
     );
   if (status.apiServer)
     lines.push(
-      `  Kubernetes API  ${status.apiServer}   ${dim(`kubeconfig ${status.kubeconfig}, context ${status.context}`)}`,
+      `  Kubernetes API  ${status.apiServer}   ${dim(`kubeconfig ${status.kubeconfig}, context ${status.context ?? "gantry"}`)}`,
     );
   lines.push("", "Try:");
   if (!status.defaultDockerSocket || status.context === undefined)
