@@ -95,7 +95,7 @@ test("the default class makes a volume on the node of the first pod, and takes i
   );
   const hostname = made?.spec?.nodeAffinity?.required?.nodeSelectorTerms[0]?.matchExpressions?.[0]?.values?.[0];
   assert.equal(hostname, db?.spec?.nodeName);
-  assert.match(made?.spec?.hostPath?.path ?? "", /^\/var\/lib\/gantry\/volumes\/pvc-[-0-9a-f]+_default_data$/);
+  assert.match(made?.spec?.hostPath?.path ?? "", /^\/var\/lib\/gantry\/local-path\/pvc-[-0-9a-f]+_default_data$/);
   // A claim in use stays until its pod is gone.
   await client.delete(RESOURCES.persistentvolumeclaims, "default", "data");
   const [held] = await until(
