@@ -12,8 +12,15 @@ import { startControllers, type Controllers } from "#kube-control/controllers.ts
 import { startScheduler, type Scheduler } from "#kube-control/scheduler.ts";
 import { startSimulatedNodes, type SimulatedNode, type SimulatedNodes } from "#kube-control/simulated-nodes.ts";
 import { memoryStore } from "#store/memory.ts";
+import { openSqliteStore } from "#store/sqlite.ts";
+import type { Store } from "#store/store.ts";
 
 export interface ClusterOptions {
+  /**
+   * Where the cluster's objects are: in memory (the default), in a SQLite file, which the next cluster can go on with, or
+   * in a store that stays the caller's to close.
+   */
+  readonly store?: "memory" | { readonly file: string } | Store;
   /** Simulated nodes: how many (`node-1`, ...), or which. Their pods run without containers. None by default. */
   readonly nodes?: number | readonly SimulatedNode[];
   /** Controllers as in kube-controller-manager's `--controllers`: names, `*`, `-name`. All by default; `[]` for none. */
@@ -56,7 +63,7 @@ const FOREVER_MS = 2 ** 31 - 1;
  */
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
-  const store = memoryStore({ clock });
+  const { store, closeStore } = await openStore(options.store ?? "memory", clock);
   const server = createApiServer({ store, clock, random, logger });
   await server.start();
   const client: KubeClient = localClient(server, SYSTEM_USER);
@@ -64,6 +71,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const parts = { client, discovery, clock, random, logger };
   const informers = informerFactory(parts);
   const running = startComponents(options, { ...parts, informers });
+  const { nodes } = running;
+  if (nodes) server.useMetrics({ read: nodes.readUsage });
   const keepAlive = setInterval(() => undefined, FOREVER_MS);
   const close = async (): Promise<void> => {
     await running.controllers?.stop();
@@ -71,17 +80,26 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     await running.nodes?.stop();
     informers.stop();
     await server.close();
-    await store.close();
+    await closeStore();
     clearInterval(keepAlive);
   };
   try {
     const served = await serve(server, options.listen ?? false);
     await Promise.all([running.scheduler?.started, running.controllers?.started, running.nodes?.started]);
-    return { client, discovery, informers, nodes: running.nodes, close, ...served };
+    return { client, discovery, informers, nodes, close, ...served };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function openStore(
+  where: NonNullable<ClusterOptions["store"]>,
+  clock: Clock,
+): Promise<{ store: Store; closeStore: () => Promise<void> }> {
+  if (where !== "memory" && !("file" in where)) return { store: where, closeStore: async () => undefined };
+  const store = where === "memory" ? memoryStore({ clock }) : await openSqliteStore(where.file, { clock });
+  return { store, closeStore: () => store.close() };
 }
 
 async function serve(

@@ -1,0 +1,112 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { globSync } from "node:fs";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import type { ConnectionOptions } from "node:tls";
+import { build } from "esbuild";
+import { parse } from "yaml";
+
+const project = new URL("../../", import.meta.url).pathname;
+
+/** An API server in a process of its own, from a bundle made of the present sources. */
+export interface BenchServer {
+  /** How to reach it as an administrator. */
+  readonly connection: ConnectionOptions;
+  /** From the process's start to an answering API. */
+  readonly readyMs: number;
+  memoryMib(): Promise<number>;
+  /** The longest pause of its event loop since it was last asked. */
+  longestPauseMs(): Promise<number>;
+  storeMib(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface BenchServers {
+  start(flags?: readonly string[]): Promise<BenchServer>;
+  remove(): Promise<void>;
+}
+
+/** Servers of one store file, one after the other. */
+export async function benchServers(): Promise<BenchServers> {
+  const folder = await mkdtemp(join(tmpdir(), "gantry-bench-api-"));
+  const entries = ["src/main/index.ts", ...globSync("src/**/store.worker.ts", { cwd: project })];
+  await build({
+    absWorkingDir: project,
+    entryPoints: Object.fromEntries(entries.map((path) => [basename(path, ".ts"), path])),
+    outdir: join(folder, "dist"),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node26",
+    external: ["koffi"],
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+    minifySyntax: true,
+    logLevel: "warning",
+  });
+  await writeFile(join(folder, "package.json"), '{"type":"module"}');
+  const file = join(folder, "state.db");
+  return {
+    start: (flags = []) => startServer(file, join(folder, "dist/index.js"), flags),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function startServer(file: string, library: string, flags: readonly string[]): Promise<BenchServer> {
+  const child = fork(join(project, "bench/support/api-victim.ts"), [file, library], {
+    execPath: join(project, "bin/node"),
+    execArgv: ["--disable-warning=ExperimentalWarning", ...flags],
+    cwd: join(library, "../.."),
+  });
+  const ready = await answer<{ url: string; kubeconfig: string; readyMs: number }>(child);
+  const ask = async <T>(question: string): Promise<T> => {
+    child.send(question);
+    return answer<T>(child);
+  };
+  return {
+    connection: connectionOf(ready.url, ready.kubeconfig),
+    readyMs: ready.readyMs,
+    memoryMib: async () => (await ask<{ memoryBytes: number }>("memory")).memoryBytes / 2 ** 20,
+    longestPauseMs: async () => (await ask<{ longestMs: number }>("pauses")).longestMs,
+    storeMib: async () => (await stat(file)).size / 2 ** 20,
+    async stop() {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.send("close");
+      await ended;
+    },
+  };
+}
+
+function answer<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const ended = (code: number | null): void => reject(new Error(`the API server ended with ${String(code)}`));
+    child.once("exit", ended);
+    child.once("message", (message) => {
+      child.off("exit", ended);
+      resolve(message as T);
+    });
+  });
+}
+
+interface Kubeconfig {
+  readonly clusters: readonly { readonly cluster: { readonly "certificate-authority-data": string } }[];
+  readonly users: readonly {
+    readonly user: { readonly "client-certificate-data": string; readonly "client-key-data": string };
+  }[];
+}
+
+function connectionOf(url: string, kubeconfig: string): ConnectionOptions {
+  const { clusters, users } = parse(kubeconfig) as Kubeconfig;
+  const text = (data = ""): Buffer => Buffer.from(data, "base64");
+  const { hostname, port } = new URL(url);
+  return {
+    host: hostname,
+    port: Number(port),
+    ca: text(clusters[0]?.cluster["certificate-authority-data"]),
+    cert: text(users[0]?.user["client-certificate-data"]),
+    key: text(users[0]?.user["client-key-data"]),
+  };
+}
