@@ -24,6 +24,8 @@ import { listen, type Listener } from "./http/listener.ts";
 import { requestMetrics } from "./http/metrics.ts";
 import { openApiDocuments } from "./http/openapi.ts";
 import type { LocalServer } from "./local-client.ts";
+import { metricsResources } from "./metrics/documents.ts";
+import type { MetricsSource } from "./metrics-source.ts";
 import type { NodeStreams } from "./node-streams.ts";
 import { documentOf } from "./registry/document.ts";
 import { keyOf } from "./registry/keys.ts";
@@ -63,6 +65,8 @@ export interface ApiServer extends LocalServer {
   advertise(where: Advertised): Promise<void>;
   /** Plugs in the nodes, once they are there. */
   useNodes(streams: NodeStreams): void;
+  /** Serves metrics.k8s.io from these readings. */
+  useMetrics(source: MetricsSource): void;
   handle(request: Request, response: Response): Promise<void>;
   close(): Promise<void>;
 }
@@ -112,6 +116,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     useNodes(streams) {
       nodeStreams = streams;
     },
+    useMetrics: (source) => resources.replace("metrics.k8s.io", metricsResources(api, source)),
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {
       await Promise.all(listeners.map((listener) => listener.close()));

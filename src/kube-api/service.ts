@@ -63,10 +63,12 @@ export function apiService(api: Api, authorizer: Authorizer): Service {
       check(context, ref, "get");
       const handler = subresourceHandler(ref);
       if (handler?.get) return handler.get(api, context, ref);
+      if (ref.definition.live) return { document: await ref.definition.live.get(ref.namespace, ref.name) };
       return { document: await get(api, storedForm(ref.definition), ref.namespace, ref.name) };
     },
     async list(context, ref, options) {
       check(context, ref, "list");
+      if (ref.definition.live) return ref.definition.live.list(ref.namespace, options);
       return list(api, storedForm(ref.definition), ref.namespace, options);
     },
     async watch(context, ref, options, onNotices) {

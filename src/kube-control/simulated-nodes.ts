@@ -9,6 +9,7 @@ import { informerFactory, type InformerFactory } from "#kube-client/informer-fac
 import { systemRandom, type Random } from "#base/random.ts";
 import { nodeObject, nodeStatus, type SimulatedNode } from "./simulated/node.ts";
 import { podLives } from "./simulated/pod-lives.ts";
+import { simulatedUsage, type SimulatedUsage } from "./simulated/usage.ts";
 
 export type { SimulatedNode } from "./simulated/node.ts";
 
@@ -27,8 +28,12 @@ export interface SimulatedNodes {
   readonly started: Promise<void>;
   /** Lets a node fall silent (no heartbeats, its pods frozen), as if its machine had lost its network; `true` brings it back. */
   setAlive(name: string, alive: boolean): void;
+  /** What the nodes that are not silent and their pods use (`simulated/usage.ts`): a source for metrics.k8s.io. */
+  readUsage(): Promise<readonly NodeReading[]>;
   stop(): Promise<void>;
 }
+
+type NodeReading = { readonly name: string } & ReturnType<SimulatedUsage["read"]>;
 
 /** A kubelet renews its Lease this often. */
 const RENEW_MS = 10_000;
@@ -66,14 +71,22 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
     addressOf: (name) => addresses.get(name),
   });
   const pods = informers.informer(RESOURCES.pods);
+  const usage = simulatedUsage(clock);
+  const see = (pod: Pod): void => {
+    usage.see(pod);
+    lives.see(pod);
+  };
   const begin = async (): Promise<void> => {
     await Promise.all(nodes.map((node, index) => register(client, clock, node, index, addresses.get(node.name) ?? "")));
     await pods.whenSynced();
     if (stopped) return;
     unsubscribe = pods.addHandler({
-      add: (pod: Pod) => lives.see(pod),
-      update: (_: Pod, pod: Pod) => lives.see(pod),
-      delete: (pod: Pod) => lives.forget(pod),
+      add: see,
+      update: (_: Pod, pod: Pod) => see(pod),
+      delete(pod: Pod) {
+        usage.forget(pod);
+        lives.forget(pod);
+      },
     });
     for (const { name } of nodes) renewLater(name);
   };
@@ -89,6 +102,7 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
       comeBack(client, clock, name).catch(report);
       for (const pod of pods.cache.values()) if (pod.spec?.nodeName === name) lives.see(pod);
     },
+    readUsage: () => Promise.resolve(Array.from(alive, (name) => ({ name, ...usage.read(name) }))),
     async stop() {
       stopped = true;
       unsubscribe();

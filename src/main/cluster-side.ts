@@ -7,6 +7,7 @@ import { readKubeconfigs, writeContext } from "#kube-client/kubeconfig-file.ts";
 import { addressIn, nodeAddress, portRange } from "./addresses.ts";
 import type { ContainerSide } from "./container-side.ts";
 import { openControlPlane, type ControlPlane } from "./control-plane.ts";
+import { nodeReadings } from "./node-readings.ts";
 import { openPodNetwork, startNode, type NodeSide, type NodeSideOptions } from "./node-side.ts";
 import type { Ranges } from "./ranges.ts";
 
@@ -75,6 +76,14 @@ export async function startCluster({
     const [, started] = await Promise.all([control.startControl(), startNode(containers, control, podNetwork, node)]);
     side = started;
     control.server.useNodes(started.kubelet.streams);
+    control.server.useMetrics(
+      nodeReadings({
+        informers: control.informers,
+        certificates: control.server.certificates,
+        local: { name: node.name, usage: started.kubelet.usage },
+        logger,
+      }),
+    );
     const url = `https://${apiAddress}:${port}`;
     const context = await writeKubeconfigs(options, control, url);
     return clusterSide(control, started, { url, kubeconfig: places.kubeconfig, context, nodeName: node.name });

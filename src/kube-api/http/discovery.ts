@@ -159,7 +159,7 @@ function apiResources(definition: ResourceDefinition) {
     verbs,
     ...(shortNames.length > 0 ? { shortNames } : {}),
     ...(categories.length > 0 ? { categories } : {}),
-    ...(verbs.includes("get") ? { storageVersionHash: storageHash(definition) } : {}),
+    ...(verbs.includes("get") && !definition.live ? { storageVersionHash: storageHash(definition) } : {}),
   };
   const subresources = Array.from(
     definition.subresources.values(),

@@ -2,6 +2,8 @@ import type { StructSchema } from "#formats/kube-schema.ts";
 import type { JsonSchema } from "../custom/schema.ts";
 import type { AnyTable } from "#formats/kube-tables.ts";
 import type { KubeObject, Resource } from "#formats/kube-object.ts";
+import type { Selection } from "../options.ts";
+import type { Document } from "../registry/document.ts";
 
 export type Verb = "create" | "delete" | "deletecollection" | "get" | "list" | "patch" | "update" | "watch";
 
@@ -36,8 +38,20 @@ export interface ResourceDefinition extends Resource {
   readonly ttlMs?: number;
   /** Set when another version is the stored one. */
   readonly stored?: { readonly definition: ResourceDefinition; readonly conversion: Conversion };
+  /** Set for what is not stored but made when asked for. */
+  readonly live?: LiveDocuments;
   /** Set for custom resources. */
   readonly custom?: CustomResource;
+}
+
+/** Documents that are made when asked for: metrics.k8s.io. */
+export interface LiveDocuments {
+  /** Throws `not-found`. */
+  get(namespace: string, name: string): Promise<Document>;
+  list(
+    namespace: string,
+    selection: Selection,
+  ): Promise<{ readonly documents: readonly Document[]; readonly revision: number }>;
 }
 
 /** What a custom resource definition says about one of its versions. */
