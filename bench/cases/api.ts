@@ -32,11 +32,15 @@ async function loadServer(server: BenchServer): Promise<Measurement[]> {
   const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => openConnection(connection)));
   const idle = await server.memoryMib();
   const watchers = await watchAll(connection, WATCHERS);
-  const creates = await rate(clients, PODS, (index) => ["POST", PATH, podText(index)]);
+  const creates = await server.profiled("creates", () =>
+    rate(clients, PODS, (index) => ["POST", PATH, podText(index)]),
+  );
   await drained(watchers, PODS);
   for (const watcher of watchers) watcher.close();
   const memory = await server.memoryMib();
-  const gets = await rate(clients, 20_000, (index) => ["GET", `${PATH}/pod-${index % PODS}`]);
+  const gets = await server.profiled("gets", () =>
+    rate(clients, 20_000, (index) => ["GET", `${PATH}/pod-${index % PODS}`]),
+  );
   const client = clients[0] as HttpConnection;
   const lists = await time(20, () => client.send("GET", PATH), 3);
   const byLabel = await time(
@@ -44,15 +48,19 @@ async function loadServer(server: BenchServer): Promise<Measurement[]> {
     (index) => client.send("GET", `${PATH}?labelSelector=app%3Dapp-${Math.abs(index) % 10}`),
     3,
   );
-  const patches = await rate(clients, PODS, (index) => [
-    "PATCH",
-    `${PATH}/pod-${index}`,
-    `{"metadata":{"annotations":{"touched":"${index}"}}}`,
-    "application/merge-patch+json",
-  ]);
+  const patches = await server.profiled("patches", () =>
+    rate(clients, PODS, (index) => [
+      "PATCH",
+      `${PATH}/pod-${index}`,
+      `{"metadata":{"annotations":{"touched":"${index}"}}}`,
+      "application/merge-patch+json",
+    ]),
+  );
   await server.longestPauseMs();
-  const many = await busyResource(server, clients);
-  const deletes = await rate(clients, PODS, (index) => ["DELETE", `${PATH}/pod-${index}`]);
+  const many = await server.profiled("watchers", () => busyResource(server, clients));
+  const deletes = await server.profiled("deletes", () =>
+    rate(clients, PODS, (index) => ["DELETE", `${PATH}/pod-${index}`]),
+  );
   const after = await server.memoryMib();
   for (const each of clients) each.close();
   return [

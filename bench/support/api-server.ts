@@ -19,6 +19,8 @@ export interface BenchServer {
   /** The longest pause of its event loop since it was last asked. */
   longestPauseMs(): Promise<number>;
   storeMib(): Promise<number>;
+  /** Runs the load; with BENCH_PROFILE=folder, the server's CPU profile of it is left there under this name. */
+  profiled<T>(name: string, run: () => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }
 
@@ -62,7 +64,7 @@ async function startServer(file: string, library: string, flags: readonly string
     cwd: join(library, "../.."),
   });
   const ready = await answer<{ url: string; kubeconfig: string; readyMs: number }>(child);
-  const ask = async <T>(question: string): Promise<T> => {
+  const ask = async <T>(question: string | object): Promise<T> => {
     child.send(question);
     return answer<T>(child);
   };
@@ -72,6 +74,14 @@ async function startServer(file: string, library: string, flags: readonly string
     memoryMib: async () => (await ask<{ memoryBytes: number }>("memory")).memoryBytes / 2 ** 20,
     longestPauseMs: async () => (await ask<{ longestMs: number }>("pauses")).longestMs,
     storeMib: async () => (await stat(file)).size / 2 ** 20,
+    async profiled(name, run) {
+      const folder = process.env["BENCH_PROFILE"];
+      if (!folder) return run();
+      await ask("profile");
+      const result = await run();
+      await ask({ profile: join(folder, `${name}.cpuprofile`) });
+      return result;
+    },
     async stop() {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.send("close");

@@ -17,7 +17,7 @@ export async function openConnection(options: ConnectionOptions): Promise<HttpCo
   const read = (chunk: Buffer): void => {
     let body = chunk.byteLength;
     if (left < 0) {
-      const text = chunk.latin1Slice(0, Math.min(chunk.byteLength, 2048));
+      const text = chunk.toString("latin1", 0, 2048);
       const before = head.length;
       head += text;
       const end = head.indexOf("\r\n\r\n");
@@ -64,7 +64,7 @@ export async function openWatch(options: ConnectionOptions, path: string, counti
   socket.on("data", (chunk: Buffer) => {
     bytes += chunk.byteLength;
     if (!counting) return;
-    const text = tail + chunk.latin1Slice();
+    const text = tail + chunk.toString("latin1");
     events += text.split('{"type":"').length - 1;
     tail = text.slice(-8).includes('{"type":"') ? "" : text.slice(-8);
   });
