@@ -30,7 +30,7 @@ import { saveImages } from "./operations/save.ts";
 import { semaphore } from "./operations/semaphore.ts";
 import { lookUp } from "./records/lookup.ts";
 import { openRecords, type ImageRecords } from "./records/image-records.ts";
-import type { RegistryOptions } from "./registry-client/endpoints.ts";
+import type { RegistryOptions } from "./registry-options.ts";
 import { workerPool } from "./worker/pool.ts";
 
 export interface ImagesOptions {

@@ -13,14 +13,20 @@ import { openRepositories } from "./server/repositories.ts";
 import { routeOf, type Route } from "./server/route.ts";
 import { openUploads } from "./server/uploads.ts";
 
-export interface RegistryOptions {
-  /** Where the repositories are written down; their blobs are in the image store's content. */
-  readonly stateDir: string;
+/** Who may do what. */
+export interface AccessRules {
+  /** Whether these are good credentials; the answer to bad ones is 401. Without it any are. */
+  readonly authenticate?: (user: Credentials | undefined) => Promise<boolean> | boolean;
   /**
    * Decides on a request, `undefined` being one without credentials. "pull" reads, "push" writes, "delete" deletes; `repository` is undefined for
    * the version check and the catalog. Without it everybody may do everything.
    */
   readonly authorize?: (user: Credentials | undefined, access: Access) => Promise<boolean> | boolean;
+}
+
+export interface RegistryOptions extends AccessRules {
+  /** Where the repositories are written down; their blobs are in the image store's content. */
+  readonly stateDir: string;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -37,7 +43,8 @@ export interface Access {
 
 /** An OCI registry (distribution-spec 1.1): a handler for node:http or node:https servers. */
 export interface Registry {
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** `rules` are in the place of the registry's own: those of one address, for instance. */
+  handle(request: IncomingMessage, response: ServerResponse, rules?: AccessRules): Promise<void>;
   /** Ends uploads under way. */
   close(): Promise<void>;
 }
@@ -54,13 +61,13 @@ export async function createRegistry(images: Pick<ImageStore, "content">, option
   const state: RegistryState = { content, repositories, uploads: openUploads(content, clock), clock };
   await repositories.collect(GARBAGE_MS);
   return {
-    async handle(request, response) {
+    async handle(request, response, rules = options) {
       response.setHeader("docker-distribution-api-version", "registry/2.0");
       const url = requestUrl(request.url);
       const call: Call = { request, response, query: url.searchParams, registry: state };
       try {
         const route = routeOf(url.pathname);
-        await authorize(options, request, route);
+        await authorize(rules, request, route);
         if (!route) return notFound(response);
         await serve(call, route);
       } catch (error) {
@@ -93,16 +100,20 @@ async function serve(call: Call, route: Route): Promise<void> {
 }
 
 async function authorize(
-  { authorize: decide }: RegistryOptions,
+  { authenticate, authorize: decide }: AccessRules,
   request: IncomingMessage,
   route: Route | undefined,
 ): Promise<void> {
-  if (!decide) return;
+  if (!authenticate && !decide) return;
   const user = credentialsOf(request.headers.authorization);
+  if (authenticate && !(await authenticate(user))) throw unauthorized();
   const repository = route && "name" in route ? route.name : undefined;
-  if (await decide(user, { action: actionOf(request, route), repository })) return;
-  if (user) throw new RegistryError("DENIED", "requested access to the resource is denied");
-  throw new RegistryError("UNAUTHORIZED", "authentication required", undefined, {
+  if (!decide || (await decide(user, { action: actionOf(request, route), repository }))) return;
+  throw user ? new RegistryError("DENIED", "requested access to the resource is denied") : unauthorized();
+}
+
+function unauthorized(): RegistryError {
+  return new RegistryError("UNAUTHORIZED", "authentication required", undefined, {
     "www-authenticate": 'Basic realm="Gantry registry"',
   });
 }

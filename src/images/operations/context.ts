@@ -7,7 +7,7 @@ import type { ContentStore } from "../content-store.ts";
 import type { ImageEvent, ImageUser } from "../image-store.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
 import type { Snapshots } from "../layers/snapshots.ts";
-import type { RegistryOptions } from "../registry-client/endpoints.ts";
+import type { RegistryOptions } from "../registry-options.ts";
 import type { ImageRecords } from "../records/image-records.ts";
 import type { WorkerPool } from "../worker/pool.ts";
 import type { Semaphore } from "./semaphore.ts";

@@ -42,8 +42,9 @@ function domainOf(address: string): string {
   return host;
 }
 
-async function loginAt({ origin, tls }: Endpoint, auth: RegistryAuth, signal: AbortSignal | undefined): Promise<void> {
-  const http = httpClient(origin, tls);
+async function loginAt(endpoint: Endpoint, auth: RegistryAuth, signal: AbortSignal | undefined): Promise<void> {
+  const { origin } = endpoint;
+  const http = httpClient(endpoint);
   const authorization = authorizer(origin, auth, http);
   const url = new URL("/v2/", origin);
   try {

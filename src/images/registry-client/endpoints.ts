@@ -1,15 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { join } from "node:path";
-
-export interface RegistryOptions {
-  /** Hosts (with port) or networks (CIDR) that may speak plain HTTP or show any certificate. 127.0.0.0/8, ::1 and localhost may. */
-  readonly insecure?: readonly string[];
-  /** Where docker.io's images are asked for first. */
-  readonly mirrors?: readonly string[];
-  /** A folder for each host (`host:port`): `ca.crt`, `client.cert`, `client.key`. */
-  readonly certsDir?: string;
-}
+import type { Duplex } from "node:stream";
+import type { RegistryOptions } from "../registry-options.ts";
 
 /** One address at which a registry may be reached. */
 export interface Endpoint {
@@ -18,6 +11,8 @@ export interface Endpoint {
   readonly tls: TlsFiles;
   /** A mirror is only asked for what it has; whatever it says, the registry itself comes next. */
   readonly mirror: boolean;
+  /** Makes the connection, in place of the network. */
+  readonly connect?: () => Promise<Duplex>;
 }
 
 export interface TlsFiles {
@@ -47,7 +42,12 @@ function secure(host: string, options: RegistryOptions): Endpoint[] {
 function byHost(host: string, options: RegistryOptions): Endpoint[] {
   if (!isInsecure(host, options)) return secure(host, options);
   const tls = readTls(host, options, false);
-  return ["https", "http"].map((scheme) => ({ origin: new URL(`${scheme}://${host}`), tls, mirror: false }));
+  const { local } = options;
+  const connect = local?.serves(host) ? { connect: () => local.connect(host) } : {};
+  return [
+    { origin: new URL(`https://${host}`), tls, mirror: false },
+    { origin: new URL(`http://${host}`), tls, mirror: false, ...connect },
+  ];
 }
 
 /** True where plain HTTP is allowed. */

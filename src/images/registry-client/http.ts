@@ -1,10 +1,10 @@
 import http from "node:http";
 import https from "node:https";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { rootCertificates } from "node:tls";
 import { GantryError } from "#base/errors.ts";
-import type { TlsFiles } from "./endpoints.ts";
+import type { Endpoint } from "./endpoints.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -37,8 +37,8 @@ const MAX_REDIRECTS = 5;
 const IDLE_MS = 60_000;
 const MAX_CONNECTIONS = 8;
 
-/** `tlsOf` gives a host's certificates: those of the registry are for no other host that it sends us to. */
-export function httpClient(registry: URL, tls: TlsFiles): HttpClient {
+/** The endpoint's certificates and connections are for no other host that it sends us to. */
+export function httpClient({ origin: registry, tls, connect }: Pick<Endpoint, "origin" | "tls" | "connect">): HttpClient {
   const shared = { keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS, proxyEnv: process.env };
   const { ca, ...rest } = tls;
   const own = { ...rest, ...(ca ? { ca: [...rootCertificates, ...ca] } : {}) };
@@ -46,8 +46,10 @@ export function httpClient(registry: URL, tls: TlsFiles): HttpClient {
     plain: new http.Agent(shared),
     own: new https.Agent({ ...shared, ...own }),
     other: new https.Agent(shared),
+    given: connect ? connectingAgent(connect) : undefined,
   };
   const agentFor = (url: URL): http.Agent => {
+    if (agents.given && url.origin === registry.origin) return agents.given;
     if (url.protocol === "http:") return agents.plain;
     return url.host === registry.host ? agents.own : agents.other;
   };
@@ -77,9 +79,22 @@ export function httpClient(registry: URL, tls: TlsFiles): HttpClient {
       }
     },
     close() {
-      for (const agent of Object.values(agents)) agent.destroy();
+      for (const agent of Object.values(agents)) agent?.destroy();
     },
   };
+}
+
+/** An agent whose connections `connect` makes. */
+function connectingAgent(connect: () => Promise<Duplex>): http.Agent {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS });
+  agent.createConnection = (_options, done) => {
+    connect().then(
+      (stream) => done?.(null, stream),
+      (error: Error) => done?.(error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  };
+  return agent;
 }
 
 function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {

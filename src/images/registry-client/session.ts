@@ -33,7 +33,7 @@ const MAX_ERROR_BYTES = 64 * 1024;
 export function openSession(options: RepositoryOptions): Session {
   const { endpoint, reference, signal, clock } = options;
   const { origin } = endpoint;
-  const http = httpClient(origin, endpoint.tls);
+  const http = httpClient(endpoint);
   const authorization = authorizer(origin, options.auth, http);
   const scope = `repository:${reference.path}:${options.actions}`;
   const session: Session = {
