@@ -17,6 +17,14 @@ export interface UpOptions {
   readonly kubernetes: boolean;
   readonly logLevel: string;
   readonly dns?: readonly string[];
+  /** Where the built-in registry listens: `127.0.0.1:5000`, or `none`. */
+  readonly registryListen?: string;
+  /** Where Docker Hub's images are asked for first. */
+  readonly registryMirror?: readonly string[];
+  /** Registries that may speak plain HTTP or show any certificate. */
+  readonly insecureRegistry?: readonly string[];
+  /** A folder of certificates for each registry, as Docker's /etc/docker/certs.d. */
+  readonly registryCerts?: string;
 }
 
 export interface StopOptions {
@@ -52,9 +60,22 @@ export interface GantryStatus {
   readonly residentBytes: number;
 }
 
+/** What `gantry registry` may be told; paths are absolute. */
+export interface RegistryServing {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly htpasswd?: string;
+}
+
 export interface CliPorts {
   readonly version: string;
   start(options: UpOptions): Promise<RunningGantry>;
+  /** Serves a registry on the images of these places, which no Gantry has open. */
+  serveRegistry(
+    places: Places,
+    serving: RegistryServing,
+  ): Promise<{ readonly url: string; readonly ended: Promise<void>; close(): Promise<void> }>;
   readonly out: NodeJS.WriteStream;
   readonly err: NodeJS.WriteStream;
 }

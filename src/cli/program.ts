@@ -4,6 +4,7 @@ import { placesFor, type Places } from "#base/places.ts";
 import { down } from "./down.ts";
 import { env, kubeconfig } from "./env.ts";
 import type { CliPorts, UpOptions } from "./ports.ts";
+import { addRegistryFlags, registry } from "./registry.ts";
 import { checkOutput, status } from "./status.ts";
 import { up, upDetached } from "./up.ts";
 
@@ -20,6 +21,10 @@ interface UpFlags {
   kubernetes: boolean;
   logLevel: string;
   dns?: string[];
+  registryListen?: string;
+  registryMirror?: string[];
+  insecureRegistry?: string[];
+  registryCerts?: string;
 }
 
 /** The `gantry` command with all its verbs. `run` resolves with the process's exit code. */
@@ -79,6 +84,8 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")
     .action(does(() => kubeconfig(ports, places())));
+  const registryCommand = addRegistryFlags(program.command("registry"));
+  registryCommand.action(does(() => registry(ports, places(), registryCommand.opts())));
   return {
     async run(argv) {
       await program.parseAsync([...argv], { from: "user" });
@@ -106,6 +113,13 @@ function addUpFlags(command: Command): Command {
     .option("--node-ports <range>", "ports for NodePort services (30000-32767)")
     .option("--node-name <name>", "this node's name (the host's name)")
     .option("--dns <ip...>", "name servers that containers and the cluster's DNS forward to (the host's)")
+    .option("--registry-listen <address>", "where the built-in registry listens: 127.0.0.1:5000, or none")
+    .option("--registry-mirror <url...>", "where Docker Hub's images are asked for first")
+    .option(
+      "--insecure-registry <host...>",
+      "registries that may speak plain HTTP or show any certificate (host:port or network)",
+    )
+    .option("--registry-certs <dir>", "certificates of registries, a folder each (/etc/docker/certs.d)")
     .option("--no-docker", "leave the Docker API out")
     .option("--no-kubernetes", "leave the Kubernetes API, scheduler, controllers and node out")
     .addOption(

@@ -8,6 +8,7 @@ import type { Engine } from "#containers/engine.ts";
 import { openEngine } from "#containers/open-engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import { openImages } from "#images/open-images.ts";
+import type { RegistryOptions } from "#images/registry-options.ts";
 import type { Networks } from "#network/networks.ts";
 import { openNetworks } from "#network/open-networks.ts";
 
@@ -19,16 +20,24 @@ export interface ContainerSide {
   close(): Promise<void>;
 }
 
+export interface ContainerSideOptions {
+  readonly bip: string;
+  readonly bridgeName: string;
+  readonly logger: Logger;
+  readonly dns?: readonly string[] | undefined;
+  readonly registries?: RegistryOptions;
+}
+
 /** Opens images, networks and the engine; containers that run are taken up again. */
 export async function openContainerSide(
   places: Places,
-  options: { bip: string; bridgeName: string; logger: Logger; dns?: readonly string[] | undefined },
+  options: ContainerSideOptions,
 ): Promise<ContainerSide> {
   const { logger } = options;
   for (const directory of [places.dataDir, places.runDir]) mkdirSync(directory, { recursive: true, mode: 0o710 });
   const { dns } = options;
   const [images, networks] = await Promise.all([
-    openImages({ dataDir: places.dataDir, logger }),
+    openImages({ dataDir: places.dataDir, logger, ...(options.registries && { registries: options.registries }) }),
     openNetworks({
       stateDir: join(places.dataDir, "network"),
       instance: places.instance,

@@ -1,8 +1,9 @@
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import { errorText } from "#base/errors.ts";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { errorText, GantryError } from "#base/errors.ts";
 import { requestUrl } from "#base/request-url.ts";
-import type { GantryStatus, StopOptions } from "#cli/ports.ts";
+import type { GantryStatus, RegistryServing, StopOptions } from "#cli/ports.ts";
+import type { RegistryServer } from "#registry/serve-registry.ts";
 
 export interface ControlServer {
   close(): void;
@@ -11,7 +12,11 @@ export interface ControlServer {
 /** Serves `gantry status` and `gantry down` on a socket that only root may open (0600). */
 export async function listenControl(
   socketPath: string,
-  handlers: { status(): GantryStatus; stop(options: StopOptions): Promise<void> },
+  handlers: {
+    status(): GantryStatus;
+    stop(options: StopOptions): Promise<void>;
+    serveRegistry(serving: RegistryServing): Promise<RegistryServer>;
+  },
 ): Promise<ControlServer> {
   const server = createServer((request, response) => {
     const url = requestUrl(request.url);
@@ -22,6 +27,10 @@ export async function listenControl(
         () => response.end("stopped"),
         (error: unknown) => response.writeHead(500).end(errorText(error)),
       );
+    } else if (request.method === "POST" && url.pathname === "/registry") {
+      serveWhileConnected(request, response, handlers.serveRegistry).catch((error: unknown) =>
+        response.writeHead(400).end(errorText(error)),
+      );
     } else {
       response.writeHead(404).end(`no such control call: ${request.method} ${url.pathname}`);
     }
@@ -29,7 +38,39 @@ export async function listenControl(
   rmSync(socketPath, { force: true });
   await listen(server, socketPath);
   chmodSync(socketPath, 0o600);
-  return { close: () => server.close() };
+  return {
+    close() {
+      server.close();
+      // `gantry registry` stays connected for as long as it is served.
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** A registry's address for as long as the request lasts. */
+async function serveWhileConnected(
+  request: IncomingMessage,
+  response: ServerResponse,
+  serve: (serving: RegistryServing) => Promise<RegistryServer>,
+): Promise<void> {
+  const gone = new Promise((resolve) => response.once("close", resolve));
+  const server = await serve(JSON.parse(await readText(request)) as RegistryServing);
+  response.write(`${server.url}\n`);
+  await gone;
+  await server.close();
+}
+
+/** Requests on this socket are our own command's, and small. */
+const REQUEST_LIMIT_BYTES = 64 * 1024;
+
+async function readText(request: IncomingMessage): Promise<string> {
+  let text = "";
+  request.setEncoding("utf8");
+  for await (const chunk of request as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > REQUEST_LIMIT_BYTES) throw new GantryError("too-large", "control request is too large");
+  }
+  return text;
 }
 
 function stopOptions(query: URLSearchParams): StopOptions {

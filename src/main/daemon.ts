@@ -8,13 +8,18 @@ import { readStatus } from "#cli/control-client.ts";
 import type { GantryStatus, RunningGantry, StopOptions, UpOptions } from "#cli/ports.ts";
 import { createDockerApi, type DockerApi } from "#docker-api/docker-api.ts";
 import { capabilityWarnings, cgroupCapabilities } from "#linux/cgroup-capabilities.ts";
-import { startCluster, type ClusterSide } from "./cluster-side.ts";
+import { ownNodeName, startCluster, type ClusterSide } from "./cluster-side.ts";
 import { openContainerSide, type ContainerSide } from "./container-side.ts";
 import { listenControl, type ControlServer } from "./control-server.ts";
 import { offerDefaultSocket, withdrawDefaultSocket } from "./default-socket.ts";
 import { createLogger } from "./logger.ts";
+import { checkNodeName, parseLabels, parseTaints } from "./node-options.ts";
+import { freeIndex, nodeRecords, type NodeRecords } from "./node-records.ts";
 import { preflight } from "./preflight.ts";
 import { chooseRanges } from "./ranges.ts";
+import { listenerOf, registrySettings } from "./registry-settings.ts";
+import { openRegistrySide, registryAddress } from "./registry-side.ts";
+import { registryFolder } from "./serve-registry.ts";
 import { gantryVersion } from "./version.ts";
 
 /** Starts a whole Gantry from its parts. Resolves when both APIs answer and the node is Ready; what was started is ended again when a part fails. */
@@ -45,17 +50,36 @@ interface Closer {
 async function start(options: UpOptions, logger: Logger, started: Closer[]): Promise<RunningGantry> {
   const { places } = options;
   const ranges = chooseRanges(options);
-  const containers = await openContainerSide(places, {
+  const settings = registrySettings(options);
+  const registry = openRegistrySide({
+    stateDir: registryFolder(places),
+    images: () => containers.images,
+    address: registryAddress(options.registryListen),
+    logger: logger.child({ component: "registry" }),
+  });
+  const records = wantedNodes(options);
+  const containers: ContainerSide = await openContainerSide(places, {
     bip: ranges.bip,
     bridgeName: bridgeName(places.instance, "0"),
     logger,
     dns: options.dns,
+    nodes: options.kubernetes ? records.all().map(({ name }) => name) : [],
+    registries: { ...settings, local: registry.local },
   });
-  started.push(containers);
+  started.push(containers, registry);
+  await registry.start();
   const docker = options.docker ? await serveDocker(options, containers, logger) : undefined;
   if (docker) started.push(docker.api);
   const cluster = options.kubernetes
-    ? await startCluster({ options, ranges, containers, bridgeName: bridgeName(places.instance, "1"), logger })
+    ? await startCluster({
+        options,
+        ranges,
+        containers,
+        bridgeName: bridgeName(places.instance, "1"),
+        nodeBridge: bridgeName(places.instance, "2"),
+        records,
+        logger,
+      })
     : undefined;
   if (cluster) started.push(cluster);
   const stopped = Promise.withResolvers<void>();
@@ -69,12 +93,32 @@ async function start(options: UpOptions, logger: Logger, started: Closer[]): Pro
   const control: ControlServer = await listenControl(places.controlSocket, {
     status,
     stop,
+    nodes: cluster?.nodes,
+    async serveRegistry(serving) {
+      const { where, rules } = await listenerOf(serving);
+      return registry.listen(where, rules);
+    },
   });
   started.push(control);
   return { status: status(), stop, stopped: stopped.promise };
 }
 
-/** Bridges are named gantry0 (Docker's default) and gantry1 (pods); another root's carry its tag. */
+/** The nodes that are written down, and as many more as `--nodes` asks for: the second is `<name>-2`. */
+function wantedNodes(options: UpOptions): NodeRecords {
+  const records = nodeRecords(options.places.dataDir);
+  const labels = parseLabels(options.nodeLabels ?? "");
+  const taints = parseTaints(options.nodeTaints ?? "");
+  const own = ownNodeName(options);
+  while (records.all().length + 1 < (options.nodes ?? 1)) {
+    const index = freeIndex(records.all());
+    const name = `${own}-${index}`;
+    checkNodeName(name);
+    records.put({ name, index, labels, taints, wish: "running" });
+  }
+  return records;
+}
+
+/** Bridges are named gantry0 (Docker's default), gantry1 (pods) and gantry2 (further nodes); another root's carry its tag. */
 function bridgeName(instance: string, number: string): string {
   return instance === "" ? `gantry${number}` : `g${number}-${instance}`;
 }
@@ -153,7 +197,7 @@ function stopper(
     cluster?.closeNode({ services: !withContainers });
     if (withContainers) {
       await containers.engine.stopAll(timeoutSeconds);
-      await cluster?.unmountVolumes();
+      await cluster?.dismantle();
     }
     await closeAll(started, logger);
     stopped();

@@ -6,6 +6,7 @@ const program = createProgram({
   version: gantryVersion(),
   // Loaded on demand: `gantry status` does not pay for the daemon.
   start: async (options) => (await import("./daemon.ts")).startDaemon(options),
+  serveRegistry: async (places, serving) => (await import("./serve-registry.ts")).serveRegistry(places, serving),
   out: process.stdout,
   err: process.stderr,
 });

@@ -82,7 +82,8 @@ export function openRegistrySide(options: RegistrySideOptions): RegistrySide {
       connect: async (host) => (await connectionTo(host)) ?? insideConnection(inside),
     },
     async start() {
-      if (address.port !== undefined && (address.asked || (await hasRepositories(options.stateDir)))) await listenAtHome();
+      if (address.port !== undefined && (address.asked || (await hasRepositories(options.stateDir))))
+        await listenAtHome();
     },
     listen: serve,
     async close() {

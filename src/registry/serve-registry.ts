@@ -27,7 +27,8 @@ const MAX_CONNECTIONS = 1024;
 /** A server for `registry`, on no address yet. Blobs take long: only the head of a request has a deadline. */
 export function registryServer(handle: Handle, tls?: ListenOptions["tls"]): http.Server | https.Server {
   const options = { requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 60_000 };
-  const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => void handle(request, response);
+  const listener = (request: http.IncomingMessage, response: http.ServerResponse): void =>
+    void handle(request, response);
   const server = tls
     ? https.createServer({ ...options, cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" }, listener)
     : http.createServer(options, listener);
@@ -66,7 +67,9 @@ function listenError(error: NodeJS.ErrnoException, { host, port }: ListenOptions
   const taken = error.code === "EADDRINUSE";
   return new GantryError(
     taken ? "conflict" : "unavailable",
-    taken ? `the registry's address ${host}:${port} is in use: choose another with --listen` : `${host}:${port}: ${error.message}`,
+    taken
+      ? `the registry's address ${host}:${port} is in use: choose another with --listen`
+      : `${host}:${port}: ${error.message}`,
     { code: error.code },
     error,
   );

@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import type { Duplex, Readable } from "node:stream";
+import { PassThrough, type Duplex, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { rootCertificates } from "node:tls";
 import { GantryError } from "#base/errors.ts";
@@ -38,7 +38,11 @@ const IDLE_MS = 60_000;
 const MAX_CONNECTIONS = 8;
 
 /** The endpoint's certificates and connections are for no other host that it sends us to. */
-export function httpClient({ origin: registry, tls, connect }: Pick<Endpoint, "origin" | "tls" | "connect">): HttpClient {
+export function httpClient({
+  origin: registry,
+  tls,
+  connect,
+}: Pick<Endpoint, "origin" | "tls" | "connect">): HttpClient {
   const shared = { keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS, proxyEnv: process.env };
   const { ca, ...rest } = tls;
   const own = { ...rest, ...(ca ? { ca: [...rootCertificates, ...ca] } : {}) };
@@ -84,14 +88,21 @@ export function httpClient({ origin: registry, tls, connect }: Pick<Endpoint, "o
   };
 }
 
+async function finish(connecting: Promise<Duplex>, done: ConnectionDone): Promise<void> {
+  try {
+    done?.(null, await connecting);
+  } catch (error) {
+    done?.(error as Error, new PassThrough());
+  }
+}
+
+type ConnectionDone = Parameters<http.Agent["createConnection"]>[1];
+
 /** An agent whose connections `connect` makes. */
 function connectingAgent(connect: () => Promise<Duplex>): http.Agent {
   const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS });
   agent.createConnection = (_options, done) => {
-    connect().then(
-      (stream) => done?.(null, stream),
-      (error: Error) => done?.(error, undefined as unknown as Duplex),
-    );
+    void finish(connect(), done);
     return undefined;
   };
   return agent;
