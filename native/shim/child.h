@@ -9,6 +9,9 @@ struct child_context {
   uint32_t index; /* the step in work */
   int root;       /* O_PATH on the container's root, once there is one; -1 before */
   bool directory_pending;
+  int user_namespace; /* -1 before there is one */
+  int *mounts;        /* opened for later steps, by number; -1 once attached */
+  uint32_t mount_count;
 };
 
 /* Tells the shim; with wait, returns its answer (0 otherwise). Does not return when the answer is to end. */
@@ -31,9 +34,33 @@ int path_parent(int root, const char *path, const char **name);
 
 /* A procfs of the process's own, that nobody can have tampered with; -1 with the failure recorded. */
 int own_proc(void);
+/* In another pid namespace it is another one. */
+void own_proc_forget(void);
 int file_system_type(int fd, long *type);
 /* Puts a mount that is not attached yet at an open target. */
 int attach_mount(int mount, int target);
+
+struct bind_step;
+/* The source of a bind (O_PATH). */
+int open_source(const struct bind_step *step);
+/* A copy of the mount at an open source, with the step's attributes, not attached yet. */
+int open_bind(int source, const struct bind_step *step);
+/* A mount inside a procfs is refused unless over_proc. */
+int check_target(int target, const char *path, bool over_proc);
+
+/* ---- root.c */
+
+struct root_overlay_step;
+/* The mount that a directory lies on gets nothing from the host and gives nothing. */
+int isolate(const char *directory);
+int mount_overlay(const struct root_overlay_step *step);
+/* The root from here on is what is mounted there. */
+int take_root(struct child_context *context, const char *target);
+
+/* ---- userns.c */
+
+/* A user namespace with these maps; its descriptor, -1 with the failure recorded. */
+int make_user_namespace(const char *uids, const char *gids);
 
 /* What the process is called in listings of processes. */
 void set_title(const char *title);

@@ -44,6 +44,7 @@ struct mount_attributes {
 #define ATTRIBUTE_NO_SUID 0x2
 #define ATTRIBUTE_NO_DEVICES 0x4
 #define ATTRIBUTE_NO_EXEC 0x8
+#define ATTRIBUTE_MAPPED 0x100000
 #define WHOLE_TREE 0x8000
 
 /* open_tree(2); both 02000000 on every architecture we run on. */

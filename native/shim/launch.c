@@ -246,6 +246,16 @@ static int received_fd(struct msghdr *header) {
   return fd;
 }
 
+/* The process goes on as a sibling, in a user namespace. */
+static void follow(struct process *process, const char *pid, int pidfd) {
+  if (process->pidfd >= 0)
+    close(process->pidfd);
+  process->pid = (pid_t)atoi(pid);
+  process->pidfd = pidfd;
+  process_set_identity(process);
+  answer(process, 0);
+}
+
 static void handle_message(struct process *process, const struct message *message, int fd) {
   switch (message->kind) {
   case MESSAGE_SHIM_STEP:
@@ -263,6 +273,9 @@ static void handle_message(struct process *process, const struct message *messag
     break;
   case MESSAGE_LAUNCHED:
     process->launched = true;
+    break;
+  case MESSAGE_REBORN:
+    follow(process, message->failure.text, fd);
     break;
   case MESSAGE_FAILED:
     failure = message->failure;

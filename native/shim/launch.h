@@ -17,7 +17,8 @@ enum message_kind {
   MESSAGE_PAUSE,         /* answered when the daemon says so */
   MESSAGE_TERMINAL,      /* with the pty's master */
   MESSAGE_LAUNCHED,      /* about to execute: the last one, unless that fails */
-  MESSAGE_FAILED         /* a step failed */
+  MESSAGE_FAILED,        /* a step failed */
+  MESSAGE_REBORN         /* text: its new process id, with the pidfd; answered when the shim follows that one */
 };
 
 struct message {

@@ -103,11 +103,18 @@ static int new_mount(const char *type, const char *source, struct strings option
   return mount;
 }
 
+static int own_proc_fd = -1;
+
 int own_proc(void) {
-  static int proc = -1;
-  if (proc < 0)
-    proc = new_mount("proc", "proc", (struct strings){0}, "", ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES | ATTRIBUTE_NO_EXEC);
-  return proc;
+  if (own_proc_fd < 0)
+    own_proc_fd = new_mount("proc", "proc", (struct strings){0}, "", ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES | ATTRIBUTE_NO_EXEC);
+  return own_proc_fd;
+}
+
+void own_proc_forget(void) {
+  if (own_proc_fd >= 0)
+    close(own_proc_fd);
+  own_proc_fd = -1;
 }
 
 /* proc and sysfs on a link would put the paths that are masked later elsewhere (CVE-2019-19921). */
@@ -154,7 +161,7 @@ static int copy_tree(int fd, bool recursive) {
   return (int)syscall(CALL_OPEN_TREE, fd, "", flags);
 }
 
-static int open_source(const struct bind_step *step) {
+int open_source(const struct bind_step *step) {
   int source = open(step->source, O_PATH | O_CLOEXEC);
   if (source < 0)
     return fail("bind source path does not exist: %s", step->source);
@@ -170,16 +177,16 @@ static int open_source(const struct bind_step *step) {
 }
 
 /* A mount inside a procfs hides what the masks are for, but for single files that are known to be harmless (the planner's list). */
-static int check_target(int target, const struct bind_step *step) {
+int check_target(int target, const char *path, bool over_proc) {
   long type = 0;
-  if (step->over_proc != 0)
+  if (over_proc)
     return 0;
   if (file_system_type(target, &type) < 0)
     return -1;
-  return type == PROC_SUPER_MAGIC ? fail_with(EPERM, "%s cannot be mounted because it is inside a procfs", step->target) : 0;
+  return type == PROC_SUPER_MAGIC ? fail_with(EPERM, "%s cannot be mounted because it is inside a procfs", path) : 0;
 }
 
-static int bind_tree(int source, int target, const struct bind_step *step) {
+int open_bind(int source, const struct bind_step *step) {
   int tree = copy_tree(source, step->recursive != 0);
   if (tree < 0)
     return fail("bind %s", step->source);
@@ -189,7 +196,16 @@ static int bind_tree(int source, int target, const struct bind_step *step) {
   if (result == 0)
     result = set_propagation(tree, step->propagation);
   if (result == 0)
-    result = attach_mount(tree, target);
+    return tree;
+  close(tree);
+  return -1;
+}
+
+static int bind_tree(int source, int target, const struct bind_step *step) {
+  int tree = open_bind(source, step);
+  if (tree < 0)
+    return -1;
+  int result = attach_mount(tree, target);
   close(tree);
   return result;
 }
@@ -204,7 +220,7 @@ int child_bind(struct child_context *context, const struct bind_step *step) {
     fail("stat %s", step->source);
   else
     target = path_make(context->root, step->target, S_ISDIR(status.st_mode), 0755);
-  if (target >= 0 && check_target(target, step) == 0)
+  if (target >= 0 && check_target(target, step->target, step->over_proc != 0) == 0)
     result = bind_tree(source, target, step);
   if (target >= 0)
     close(target);

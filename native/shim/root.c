@@ -25,7 +25,7 @@ int child_propagation(struct child_context *context, const struct propagation_st
 }
 
 /* The mount that a directory lies on gets nothing from the host and gives nothing: what is mounted below it is ours alone. */
-static int isolate(const char *directory) {
+int isolate(const char *directory) {
   char path[PATH_MAX];
   snprintf(path, sizeof path, "%s", directory);
   for (;;) {
@@ -38,7 +38,7 @@ static int isolate(const char *directory) {
   }
 }
 
-static int take_root(struct child_context *context, const char *target) {
+int take_root(struct child_context *context, const char *target) {
   context->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
   return context->root < 0 ? fail("open root %s", target) : 0;
 }
@@ -93,7 +93,7 @@ static int mount_layers(const struct layers *layers, const char *target) {
   return chdir("/") < 0 ? fail("chdir /") : result;
 }
 
-int child_root_overlay(struct child_context *context, const struct root_overlay_step *step) {
+int mount_overlay(const struct root_overlay_step *step) {
   struct layers layers = {.length = 0};
   if ((layers.fds = calloc((size_t)step->lower.count + 2, sizeof *layers.fds)) == NULL)
     return fail_with(ENOMEM, "no memory for layers");
@@ -105,7 +105,11 @@ int child_root_overlay(struct child_context *context, const struct root_overlay_
   for (uint32_t index = 0; index < layers.count; index++)
     close(layers.fds[index]);
   free(layers.fds);
-  return result < 0 ? -1 : take_root(context, step->target);
+  return result;
+}
+
+int child_root_overlay(struct child_context *context, const struct root_overlay_step *step) {
+  return mount_overlay(step) < 0 ? -1 : take_root(context, step->target);
 }
 
 int child_root_bind(struct child_context *context, const struct root_bind_step *step) {

@@ -18,6 +18,10 @@ enum step_code {
   STEP_PAUSE = 24,
   STEP_LOOPBACK = 25,
   STEP_KEYRING = 26,
+  STEP_USER_NAMESPACE = 27,
+  STEP_USER_NAMESPACE_AT = 28,
+  STEP_REBIRTH = 29,
+  STEP_ROOT_USER = 30,
   STEP_PROPAGATION = 40,
   STEP_ROOT_OVERLAY = 41,
   STEP_ROOT_BIND = 42,
@@ -35,6 +39,11 @@ enum step_code {
   STEP_PIVOT = 53,
   STEP_NULL_STDIN = 54,
   STEP_SYSCTL = 55,
+  STEP_OPEN_OVERLAY = 57,
+  STEP_OPEN_TREE = 58,
+  STEP_ROOT_ATTACH = 59,
+  STEP_ATTACH = 60,
+  STEP_BIND_DEVICE = 61,
   STEP_HOSTNAME = 70,
   STEP_DOMAINNAME = 71,
   STEP_UMASK = 72,
@@ -137,6 +146,28 @@ struct keyring_step {
   const char *name;
 };
 int child_keyring(struct child_context *context, const struct keyring_step *step);
+
+/* Makes a user namespace with these maps (lines of /proc/PID/uid_map: first id inside, first id outside, how many), which later steps name. */
+struct user_namespace_step {
+  const char *uids;
+  const char *gids;
+};
+int child_user_namespace(struct child_context *context, const struct user_namespace_step *step);
+
+/* The user namespace at a path of the host is the one that later steps name. */
+struct user_namespace_at_step {
+  const char *path;
+};
+int child_user_namespace_at(struct child_context *context, const struct user_namespace_at_step *step);
+
+/* The process is born again, as root of the user namespace, with new namespaces (CLONE_NEW bits) that belong to it: what needs the host's rights comes before. */
+struct rebirth_step {
+  uint32_t namespaces;
+};
+int child_rebirth(struct child_context *context, const struct rebirth_step *step);
+
+/* Becomes user and group 0 of the user namespace entered, without supplementary groups. */
+int child_root_user(struct child_context *context);
 
 /* Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
 struct propagation_step {
@@ -262,6 +293,58 @@ struct sysctl_step {
   const char *value;
 };
 int child_sysctl(struct child_context *context, const struct sysctl_step *step);
+
+/* Mounts an overlay whose layers have the ids of the user namespace (uid and gid: those of its root, outside), and opens it: a mount for a step after rebirth (they are numbered in order, from 0). upper and work lie in one directory. */
+struct open_overlay_step {
+  struct strings lower;
+  const char *upper;
+  const char *work;
+  const char *options;
+  uint32_t uid;
+  uint32_t gid;
+};
+int child_open_overlay(struct child_context *context, const struct open_overlay_step *step);
+
+/* The first half of bind: opens a copy of the mount at source for a later step (numbered as with open-overlay). With map 1 its ids are those of the user namespace, with 2 those of the maps uids and gids; mapBelow: in the whole tree. */
+struct open_tree_step {
+  const char *source;
+  const char *below;
+  uint32_t recursive;
+  uint32_t set;
+  uint32_t clear;
+  uint32_t set_below;
+  uint32_t clear_below;
+  uint32_t propagation;
+  uint32_t map;
+  uint32_t map_below;
+  const char *uids;
+  const char *gids;
+};
+int child_open_tree(struct child_context *context, const struct open_tree_step *step);
+
+/* Puts an open mount at target: the root from here on. */
+struct root_attach_step {
+  uint32_t mount;
+  const char *target;
+};
+int child_root_attach(struct child_context *context, const struct root_attach_step *step);
+
+/* The second half of bind: puts an open mount at target (inside the root, made when missing as a file or directory like it). Refused inside a procfs unless overProc. */
+struct attach_step {
+  uint32_t mount;
+  const char *target;
+  uint32_t over_proc;
+};
+int child_attach(struct child_context *context, const struct attach_step *step);
+
+/* Binds the host's own device node of this type and these numbers at path, where none may be made (user namespaces). */
+struct bind_device_step {
+  const char *path;
+  uint32_t mode;
+  uint32_t major;
+  uint32_t minor;
+};
+int child_bind_device(struct child_context *context, const struct bind_device_step *step);
 
 /* sethostname(2). */
 struct hostname_step {
@@ -463,6 +546,26 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
       return bad_arguments(STEP_KEYRING);
     return child_keyring(context, &step);
   }
+  case STEP_USER_NAMESPACE: {
+    struct user_namespace_step step;
+    if (!(read_string(arguments, &step.uids) && read_string(arguments, &step.gids)))
+      return bad_arguments(STEP_USER_NAMESPACE);
+    return child_user_namespace(context, &step);
+  }
+  case STEP_USER_NAMESPACE_AT: {
+    struct user_namespace_at_step step;
+    if (!(read_string(arguments, &step.path)))
+      return bad_arguments(STEP_USER_NAMESPACE_AT);
+    return child_user_namespace_at(context, &step);
+  }
+  case STEP_REBIRTH: {
+    struct rebirth_step step;
+    if (!(read_u32(arguments, &step.namespaces)))
+      return bad_arguments(STEP_REBIRTH);
+    return child_rebirth(context, &step);
+  }
+  case STEP_ROOT_USER:
+    return child_root_user(context);
   case STEP_PROPAGATION: {
     struct propagation_step step;
     if (!(read_u32(arguments, &step.flags)))
@@ -552,6 +655,36 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
     if (!(read_string(arguments, &step.path) && read_string(arguments, &step.value)))
       return bad_arguments(STEP_SYSCTL);
     return child_sysctl(context, &step);
+  }
+  case STEP_OPEN_OVERLAY: {
+    struct open_overlay_step step;
+    if (!(read_strings(arguments, &step.lower) && read_string(arguments, &step.upper) && read_string(arguments, &step.work) && read_string(arguments, &step.options) && read_u32(arguments, &step.uid) && read_u32(arguments, &step.gid)))
+      return bad_arguments(STEP_OPEN_OVERLAY);
+    return child_open_overlay(context, &step);
+  }
+  case STEP_OPEN_TREE: {
+    struct open_tree_step step;
+    if (!(read_string(arguments, &step.source) && read_string(arguments, &step.below) && read_u32(arguments, &step.recursive) && read_u32(arguments, &step.set) && read_u32(arguments, &step.clear) && read_u32(arguments, &step.set_below) && read_u32(arguments, &step.clear_below) && read_u32(arguments, &step.propagation) && read_u32(arguments, &step.map) && read_u32(arguments, &step.map_below) && read_string(arguments, &step.uids) && read_string(arguments, &step.gids)))
+      return bad_arguments(STEP_OPEN_TREE);
+    return child_open_tree(context, &step);
+  }
+  case STEP_ROOT_ATTACH: {
+    struct root_attach_step step;
+    if (!(read_u32(arguments, &step.mount) && read_string(arguments, &step.target)))
+      return bad_arguments(STEP_ROOT_ATTACH);
+    return child_root_attach(context, &step);
+  }
+  case STEP_ATTACH: {
+    struct attach_step step;
+    if (!(read_u32(arguments, &step.mount) && read_string(arguments, &step.target) && read_u32(arguments, &step.over_proc)))
+      return bad_arguments(STEP_ATTACH);
+    return child_attach(context, &step);
+  }
+  case STEP_BIND_DEVICE: {
+    struct bind_device_step step;
+    if (!(read_string(arguments, &step.path) && read_u32(arguments, &step.mode) && read_u32(arguments, &step.major) && read_u32(arguments, &step.minor)))
+      return bad_arguments(STEP_BIND_DEVICE);
+    return child_bind_device(context, &step);
   }
   case STEP_HOSTNAME: {
     struct hostname_step step;

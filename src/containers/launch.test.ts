@@ -141,6 +141,17 @@ test("one more process in a running container", () => {
   golden("plan-exec.txt", planText(planExec(more, spec, host)));
 });
 
+test("a user namespace: what needs the host's rights is opened before the container's process is born", () => {
+  const ids = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  const mounts = [
+    ...DEFAULT_MOUNTS,
+    { destination: "/data", type: "bind", source: "/srv", options: ["rbind", "ro", "idmap"] },
+  ];
+  const namespaces = [...(spec.linux?.namespaces ?? []), { type: "user" } as const];
+  const remapped = { ...withLinux({ namespaces, uidMappings: ids, gidMappings: ids }), mounts };
+  golden("plan-users.txt", planText(planLaunch(remapped, host)));
+});
+
 test("what would reach the host, or is not done, is refused by name", () => {
   refuses(
     withLinux({ sysctl: { "kernel.core_pattern": "|/x" } }),
@@ -154,8 +165,7 @@ test("what would reach the host, or is not done, is refused by name", () => {
   );
   refuses(
     withLinux({ namespaces: [{ type: "mount" }, { type: "user" }] }),
-    /user namespaces are not supported/,
-    "unsupported",
+    /User namespaces enabled, but no uid mappings found/,
   );
   refuses(withLinux({ namespaces: [{ type: "pid" }] }), /without a mount namespace/, "unsupported");
   refuses({ ...spec, hooks: { prestart: [{ path: "/x" }] } }, /hooks is not supported/, "unsupported");
@@ -165,8 +175,7 @@ test("what would reach the host, or is not done, is refused by name", () => {
   }
   refuses(
     { ...spec, mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["idmap"] }] },
-    /"idmap"/,
-    "unsupported",
+    /idmap needs mappings or a user namespace/,
   );
   for (const uid of [-1, 2 ** 31, 2 ** 32, 1.5]) refuses(withProcess({ user: { uid, gid: 0 } }), /range 0-2147483647/);
   refuses(withProcess({ cwd: "relative" }), /Cwd must be an absolute path/);

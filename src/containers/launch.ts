@@ -1,18 +1,17 @@
-import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { OciProcess, OciSpec } from "#formats/oci-spec.ts";
 import type { RootMount } from "#images/image-store.ts";
 import type { Cgroup } from "#linux/cgroups.ts";
 import type { LaunchPlan, Step } from "#linux/launch-plan.ts";
-import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "#linux/mounts.ts";
-import { CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID } from "#linux/syscalls.ts";
-import { deviceSteps } from "./plan/devices.ts";
-import { MOUNT_ATTR_RDONLY } from "./plan/mount-options.ts";
-import { isReadOnlyDev, mountSteps } from "./plan/mounts.ts";
+import { MS_REC, MS_SLAVE } from "#linux/mounts.ts";
+import { CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER } from "#linux/syscalls.ts";
 import { birthSteps, joinSteps, readNamespaces } from "./plan/namespaces.ts";
-import { execStep, identitySteps, streamSteps, workingDirectory } from "./plan/process.ts";
+import { openMounts } from "./plan/open-mounts.ts";
+import { execStep, identitySteps, streamSteps } from "./plan/process.ts";
 import { refuseUnsupported } from "./plan/refuse.ts";
+import { isBare, rootSteps } from "./plan/root.ts";
 import { sysctlSteps } from "./plan/sysctls.ts";
+import { hostId, userNamespaceOf, userNamespaceStep, type UserNamespace } from "./plan/user-namespace.ts";
 
 /** What a launch needs to know of the machine, beside the specification. */
 export interface LaunchHost {
@@ -46,17 +45,26 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
   refuseUnsupported(spec);
   const process = isBare(spec, host) ? { ...processOf(spec), cwd: "/" } : processOf(spec);
   const namespaces = readNamespaces(spec);
+  const userNamespace = userNamespaceOf(spec);
+  const open = openMounts(userNamespace);
+  const root = rootSteps(spec, process, host, open);
+  const notify: readonly Step[] = host.pause === "notify" ? [{ step: "notify", tag: "namespaces" }] : [];
   const steps: Step[] = [
-    ...birthSteps(namespaces),
-    ...(host.pause === "notify" ? [{ step: "notify", tag: "namespaces" } as const] : []),
+    ...birthSteps(namespaces, userNamespace !== undefined),
+    ...(userNamespace ? [] : notify),
     ...cgroupSteps(process, host),
-    ...joinSteps(namespaces),
-    ...(namespaces.made & CLONE_NEWCGROUP ? [{ step: "unshare", namespaces: CLONE_NEWCGROUP } as const] : []),
+    ...joinSteps(namespaces, userNamespace !== undefined),
+    ...(userNamespace
+      ? [...preparationSteps(process, userNamespace, open.ahead), rebirthStep(namespaces.made), ...notify]
+      : []),
+    ...(!userNamespace && namespaces.made & CLONE_NEWCGROUP
+      ? [{ step: "unshare", namespaces: CLONE_NEWCGROUP } as const]
+      : []),
     ...(namespaces.made & CLONE_NEWNET ? [{ step: "loopback" } as const] : []),
     { step: "keyring", name: `_ses.${host.id}` },
     ...(spec.hostname ? [{ step: "hostname", name: spec.hostname } as const] : []),
     ...(spec.domainname ? [{ step: "domainname", name: spec.domainname } as const] : []),
-    ...rootSteps(spec, process, host),
+    ...root,
     ...(host.pause === "notify" ? [{ step: "pause" } as const] : []),
     ...sysctlSteps(spec),
     ...personalitySteps(spec),
@@ -70,11 +78,14 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
 /** The steps that start one more process in a running container: `process` beside the `spec` it was launched with. */
 export function planExec(process: OciProcess, spec: OciSpec, host: Pick<LaunchHost, "cgroup" | "id">): LaunchPlan {
   const { all } = readNamespaces(spec);
+  const userNamespace = userNamespaceOf(spec);
   const steps: Step[] = [
     ...(all & CLONE_NEWPID ? [{ step: "pid-namespace-of", process: INIT } as const] : []),
     { step: "clone", namespaces: 0 },
     ...cgroupSteps(process, { ...(host.cgroup && { cgroup: { ...host.cgroup, memory: undefined } }) }),
+    ...(userNamespace ? streamOwner(process, userNamespace) : []),
     { step: "setns-of", process: INIT, namespaces: all & ~CLONE_NEWPID },
+    ...(userNamespace ? [{ step: "root-user" } as const] : []),
     { step: "root-joined" },
     { step: "keyring", name: `_ses.${host.id}` },
     ...streamSteps(process, false),
@@ -90,6 +101,24 @@ function processOf({ process }: OciSpec): OciProcess {
   return process;
 }
 
+/** What a first process does with the host's rights: all that the container's own may not open is opened for it. */
+function preparationSteps(process: OciProcess, userNamespace: UserNamespace, ahead: readonly Step[]): readonly Step[] {
+  return [
+    ...streamOwner(process, userNamespace),
+    { step: "propagation", flags: MS_SLAVE | MS_REC },
+    userNamespaceStep(userNamespace),
+    ...ahead,
+  ];
+}
+
+const rebirthStep = (made: number): Step => ({ step: "rebirth", namespaces: made & ~CLONE_NEWUSER });
+
+/** Pipes are the host's: its user is one that the container's root may not change. */
+function streamOwner({ user, terminal }: OciProcess, { uids }: UserNamespace): readonly Step[] {
+  const uid = hostId(user.uid, uids);
+  return uid === undefined || terminal ? [] : [{ step: "own-streams", uid }];
+}
+
 /** Before anything of the container's runs or takes memory. The shim's own score must not be inherited, so there always is one. */
 function cgroupSteps(process: OciProcess, { cgroup }: Pick<LaunchHost, "cgroup">): readonly Step[] {
   return [
@@ -97,85 +126,6 @@ function cgroupSteps(process: OciProcess, { cgroup }: Pick<LaunchHost, "cgroup">
     ...(cgroup?.memory ? [{ step: "watch-oom", ...cgroup.memory } as const] : []),
     { step: "oom-score", adjustment: process.oomScoreAdj ?? 0 },
   ];
-}
-
-const PROPAGATIONS: Readonly<Record<string, number>> = {
-  private: MS_PRIVATE,
-  rprivate: MS_PRIVATE | MS_REC,
-  slave: MS_SLAVE,
-  rslave: MS_SLAVE | MS_REC,
-  shared: MS_SHARED,
-  rshared: MS_SHARED | MS_REC,
-  unbindable: MS_UNBINDABLE,
-  runbindable: MS_UNBINDABLE | MS_REC,
-};
-
-function rootSteps(spec: OciSpec, process: OciProcess, host: LaunchHost): readonly Step[] {
-  const wanted = spec.linux?.rootfsPropagation;
-  const propagation = wanted ? PROPAGATIONS[wanted] : undefined;
-  if (wanted && propagation === undefined) {
-    throw new GantryError("invalid", `rootfsPropagation=${wanted} is not supported`, {
-      field: "linux.rootfsPropagation",
-    });
-  }
-  const mounted: readonly Step[] = isBare(spec, host)
-    ? []
-    : [
-        ...mountSteps(withoutReadOnlyDev(spec), host),
-        ...deviceSteps(spec),
-        { step: "mkdir", path: workingDirectory(process), mode: 0o755 },
-        ...(spec.linux?.maskedPaths ?? []).map((path): Step => ({ step: "mask", path: absolute(path, "maskedPaths") })),
-        ...(spec.linux?.readonlyPaths ?? []).map((path): Step => ({
-          step: "read-only",
-          path: absolute(path, "readonlyPaths"),
-        })),
-        ...streamSteps(process, true),
-      ];
-  return [
-    // What the host mounts later is seen, what the container mounts is not; a shared root keeps both.
-    {
-      step: "propagation",
-      flags: propagation !== undefined && propagation & MS_SHARED ? propagation : MS_SLAVE | MS_REC,
-    },
-    rootStep(spec, host),
-    ...mounted,
-    { step: "pivot" },
-    { step: "null-stdin" },
-    ...(propagation !== undefined ? [{ step: "propagation", flags: propagation } as const] : []),
-    ...(spec.mounts?.some(isReadOnlyDev) ? [readOnly("/dev")] : []),
-    ...(spec.root?.readonly ? [readOnly("/")] : []),
-  ];
-}
-
-/** A sandbox that has no files: nothing is mounted for it either. */
-function isBare(spec: OciSpec, host: LaunchHost): boolean {
-  return host.sandbox === true && host.root === undefined && !spec.root?.path;
-}
-
-function rootStep(spec: OciSpec, host: LaunchHost): Step {
-  const { root } = host;
-  // A root is mounted over a directory that the container's own mount namespace has no other use for.
-  if (root?.kind === "overlay") {
-    const { lower, upper, work } = root;
-    return { step: "root-overlay", lower, upper, work, target: upper, options: "index=off" };
-  }
-  if (root) return { step: "root-bind", source: root.source, target: root.source };
-  if (isBare(spec, host)) return { step: "root-empty", target: "/proc" };
-  const path = spec.root?.path;
-  if (!path?.startsWith("/"))
-    throw new GantryError("invalid", "root.path must be an absolute path", { field: "root.path" });
-  return { step: "root-bind", source: path, target: path };
-}
-
-function withoutReadOnlyDev(spec: OciSpec): OciSpec {
-  const mounts = spec.mounts?.map((mount) =>
-    isReadOnlyDev(mount) ? { ...mount, options: mount.options?.filter((option) => option !== "ro") ?? [] } : mount,
-  );
-  return { ...spec, ...(mounts && { mounts }) };
-}
-
-function readOnly(target: string): Step {
-  return { step: "remount", target, set: MOUNT_ATTR_RDONLY, clear: 0, recursive: false, propagation: 0 };
 }
 
 function personalitySteps({ linux }: OciSpec): readonly Step[] {
@@ -186,10 +136,4 @@ function personalitySteps({ linux }: OciSpec): readonly Step[] {
     throw new GantryError("invalid", `invalid personality domain ${domain}`, { field: "linux.personality.domain" });
   }
   return [{ step: "personality", domain: domain === "LINUX32" ? PER_LINUX32 : 0 }];
-}
-
-function absolute(path: string, field: string): string {
-  if (!path.startsWith("/"))
-    throw new GantryError("invalid", `${field}: ${JSON.stringify(path)} is not absolute`, { field: `linux.${field}` });
-  return posix.resolve(path);
 }

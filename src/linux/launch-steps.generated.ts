@@ -30,6 +30,14 @@ export type Step =
   | { readonly step: "loopback" }
   /** Joins a new session keyring of this name. */
   | { readonly step: "keyring"; readonly name: string }
+  /** Makes a user namespace with these maps (lines of /proc/PID/uid_map: first id inside, first id outside, how many), which later steps name. */
+  | { readonly step: "user-namespace"; readonly uids: string; readonly gids: string }
+  /** The user namespace at a path of the host is the one that later steps name. */
+  | { readonly step: "user-namespace-at"; readonly path: string }
+  /** The process is born again, as root of the user namespace, with new namespaces (CLONE_NEW bits) that belong to it: what needs the host's rights comes before. */
+  | { readonly step: "rebirth"; readonly namespaces: number }
+  /** Becomes user and group 0 of the user namespace entered, without supplementary groups. */
+  | { readonly step: "root-user" }
   /** Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
   | { readonly step: "propagation"; readonly flags: number }
   /** Mounts an overlay at target (lower directories from top to bottom): the root from here on. */
@@ -64,6 +72,16 @@ export type Step =
   | { readonly step: "null-stdin" }
   /** Writes a kernel parameter (path below /proc/sys) through a procfs of the process's own. */
   | { readonly step: "sysctl"; readonly path: string; readonly value: string }
+  /** Mounts an overlay whose layers have the ids of the user namespace (uid and gid: those of its root, outside), and opens it: a mount for a step after rebirth (they are numbered in order, from 0). upper and work lie in one directory. */
+  | { readonly step: "open-overlay"; readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly options: string; readonly uid: number; readonly gid: number }
+  /** The first half of bind: opens a copy of the mount at source for a later step (numbered as with open-overlay). With map 1 its ids are those of the user namespace, with 2 those of the maps uids and gids; mapBelow: in the whole tree. */
+  | { readonly step: "open-tree"; readonly source: string; readonly below: string; readonly recursive: boolean; readonly set: number; readonly clear: number; readonly setBelow: number; readonly clearBelow: number; readonly propagation: number; readonly map: number; readonly mapBelow: boolean; readonly uids: string; readonly gids: string }
+  /** Puts an open mount at target: the root from here on. */
+  | { readonly step: "root-attach"; readonly mount: number; readonly target: string }
+  /** The second half of bind: puts an open mount at target (inside the root, made when missing as a file or directory like it). Refused inside a procfs unless overProc. */
+  | { readonly step: "attach"; readonly mount: number; readonly target: string; readonly overProc: boolean }
+  /** Binds the host's own device node of this type and these numbers at path, where none may be made (user namespaces). */
+  | { readonly step: "bind-device"; readonly path: string; readonly mode: number; readonly major: number; readonly minor: number }
   /** sethostname(2). */
   | { readonly step: "hostname"; readonly name: string }
   /** setdomainname(2). */
@@ -121,6 +139,10 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "pause": { code: 24, args: [] },
   "loopback": { code: 25, args: [] },
   "keyring": { code: 26, args: [["name","string"]] },
+  "user-namespace": { code: 27, args: [["uids","string"],["gids","string"]] },
+  "user-namespace-at": { code: 28, args: [["path","string"]] },
+  "rebirth": { code: 29, args: [["namespaces","u32"]] },
+  "root-user": { code: 30, args: [] },
   "propagation": { code: 40, args: [["flags","u32"]] },
   "root-overlay": { code: 41, args: [["lower","strings"],["upper","string"],["work","string"],["target","string"],["options","string"]] },
   "root-bind": { code: 42, args: [["source","string"],["target","string"]] },
@@ -138,6 +160,11 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "pivot": { code: 53, args: [] },
   "null-stdin": { code: 54, args: [] },
   "sysctl": { code: 55, args: [["path","string"],["value","string"]] },
+  "open-overlay": { code: 57, args: [["lower","strings"],["upper","string"],["work","string"],["options","string"],["uid","u32"],["gid","u32"]] },
+  "open-tree": { code: 58, args: [["source","string"],["below","string"],["recursive","bool"],["set","u32"],["clear","u32"],["setBelow","u32"],["clearBelow","u32"],["propagation","u32"],["map","u32"],["mapBelow","bool"],["uids","string"],["gids","string"]] },
+  "root-attach": { code: 59, args: [["mount","u32"],["target","string"]] },
+  "attach": { code: 60, args: [["mount","u32"],["target","string"],["overProc","bool"]] },
+  "bind-device": { code: 61, args: [["path","string"],["mode","u32"],["major","u32"],["minor","u32"]] },
   "hostname": { code: 70, args: [["name","string"]] },
   "domainname": { code: 71, args: [["name","string"]] },
   "umask": { code: 72, args: [["mask","u32"]] },

@@ -3,6 +3,7 @@ import type { OciSpec } from "#formats/oci-spec.ts";
 import type { Step } from "#linux/launch-plan.ts";
 import type { PlanHost } from "./host.ts";
 import { MOUNT_ATTR_RDONLY, type MountOptions } from "./mount-options.ts";
+import { NOT_MAPPED, type OpenMounts } from "./open-mounts.ts";
 
 /** /sys/fs/cgroup: the version 2 tree, or a directory with a mount for each version 1 hierarchy. As runc makes it. */
 export function cgroupMountSteps(
@@ -10,6 +11,7 @@ export function cgroupMountSteps(
   options: MountOptions,
   spec: OciSpec,
   { cgroup }: PlanHost,
+  open: OpenMounts,
 ): readonly Step[] {
   if (!cgroup) return [];
   const attributes = options.set;
@@ -25,19 +27,17 @@ export function cgroupMountSteps(
   for (const { mountpoint, controllers } of cgroup.layout.hierarchies) {
     const name = posix.basename(mountpoint);
     const place = posix.join(target, name);
-    steps.push(
-      isOwn
-        ? {
-            step: "mount",
-            type: "cgroup",
-            source: "cgroup",
-            target: place,
-            attributes,
-            options: controllers,
-            propagation,
-          }
-        : bindOf(posix.join(mountpoint, cgroup.path), place, attributes, propagation),
-    );
+    const own: Step = {
+      step: "mount",
+      type: "cgroup",
+      source: "cgroup",
+      target: place,
+      attributes,
+      options: controllers,
+      propagation,
+    };
+    const host = bindOf(posix.join(mountpoint, cgroup.path), place, attributes, propagation);
+    steps.push(...(isOwn ? [own] : open.bind(host, NOT_MAPPED)));
     for (const controller of controllers) {
       if (controllers.length > 1) steps.push({ step: "symlink", target: name, path: posix.join(target, controller) });
     }
@@ -49,7 +49,12 @@ export function cgroupMountSteps(
 }
 
 /** Without a cgroup namespace the container sees its own directory, and what lies above it nowhere. */
-function bindOf(source: string, target: string, attributes: number, propagation: number): Step {
+function bindOf(
+  source: string,
+  target: string,
+  attributes: number,
+  propagation: number,
+): Extract<Step, { step: "bind" }> {
   const below = { below: "", recursive: false, clear: 0, setBelow: 0, clearBelow: 0 };
   return { step: "bind", source, target, set: attributes, propagation, overProc: false, ...below };
 }

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { OciDevice, OciSpec } from "#formats/oci-spec.ts";
 import type { Step } from "#linux/launch-plan.ts";
+import { userNamespaceOf } from "./user-namespace.ts";
 
 /** OCI runtime-spec config-linux.md, "Default Devices". */
 const DEFAULT_DEVICES: readonly OciDevice[] = [
@@ -44,14 +45,20 @@ export function deviceSteps(spec: OciSpec): readonly Step[] {
   const own = spec.linux?.devices ?? [];
   const taken = new Set(own.map(({ path }) => path));
   const devices = [...DEFAULT_DEVICES.filter(({ path }) => !taken.has(path)), ...own];
-  return [...devices.map(nodeStep), ...LINKS.map(([target, path]): Step => ({ step: "symlink", target, path }))];
+  const bound = userNamespaceOf(spec) !== undefined;
+  return [
+    ...devices.map((device) => nodeStep(device, bound)),
+    ...LINKS.map(([target, path]): Step => ({ step: "symlink", target, path })),
+  ];
 }
 
-function nodeStep(device: OciDevice): Step {
+/** In a user namespace no node can be made (but a fifo): the host's is bound. */
+function nodeStep(device: OciDevice, bound: boolean): Step {
   const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device;
   const fileType = FILE_TYPES[type];
   if (fileType === undefined || !path.startsWith("/")) {
     throw new GantryError("invalid", `device ${path}: invalid type or path`, { field: "linux.devices" });
   }
+  if (bound && type !== "p") return { step: "bind-device", path: posix.resolve(path), mode: fileType, major, minor };
   return { step: "mknod", path: posix.resolve(path), mode: fileType | (fileMode & 0o7777), major, minor, uid, gid };
 }

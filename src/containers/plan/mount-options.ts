@@ -12,6 +12,8 @@ export interface MountOptions {
   readonly propagation: number;
   readonly bind: boolean;
   readonly recursive: boolean;
+  /** The mount's ids are mapped: of itself, or of the whole tree. */
+  readonly idMap: "idmap" | "ridmap" | undefined;
   /** Options of the file system ("size=64k"), and flags of its superblock ("sync"). */
   readonly data: readonly string[];
 }
@@ -73,7 +75,7 @@ const IGNORED: ReadonlySet<string> = new Set([
   "iversion",
   "noiversion",
 ]);
-const REFUSED: ReadonlySet<string> = new Set(["remount", "tmpcopyup", "idmap", "ridmap"]);
+const REFUSED: ReadonlySet<string> = new Set(["remount", "tmpcopyup"]);
 
 /** Reads OCI mount options; of opposites the last one counts. Throws `unsupported` for those that Gantry does not do. */
 export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
@@ -81,10 +83,12 @@ export function parseMountOptions(options: readonly string[], destination: strin
   const below = bits();
   const data: string[] = [];
   let [propagation, bind, recursive] = [0, false, false];
+  let idMap: MountOptions["idMap"];
   for (const option of options) {
     const inner = option.startsWith("r") ? option.slice(1) : "";
     if (REFUSED.has(option)) throw unsupported(option, destination);
     else if (IGNORED.has(option)) continue;
+    else if (option === "idmap" || option === "ridmap") idMap = option;
     else if (option === "bind" || option === "rbind") [bind, recursive] = [true, option === "rbind"];
     else if (PROPAGATIONS[option] !== undefined) propagation = PROPAGATIONS[option];
     else if (PROPAGATIONS[inner] !== undefined) propagation = PROPAGATIONS[inner] | MS_REC;
@@ -99,6 +103,7 @@ export function parseMountOptions(options: readonly string[], destination: strin
     propagation,
     bind,
     recursive,
+    idMap,
     data,
   };
 }

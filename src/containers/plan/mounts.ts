@@ -5,6 +5,8 @@ import type { Step } from "#linux/launch-plan.ts";
 import { cgroupMountSteps } from "./cgroup-mounts.ts";
 import type { PlanHost } from "./host.ts";
 import { parseMountOptions, refuseBindData, type MountOptions } from "./mount-options.ts";
+import { idMapOf, type OpenMounts } from "./open-mounts.ts";
+import { userNamespaceOf } from "./user-namespace.ts";
 
 /** Files below /proc that may be covered, so that a container sees its own numbers (lxcfs); as in runc. */
 const COVERABLE: ReadonlySet<string> = new Set(
@@ -24,21 +26,21 @@ const COVERABLE: ReadonlySet<string> = new Set(
 );
 
 /** The steps for all mounts of a specification, in its order. */
-export function mountSteps(spec: OciSpec, host: PlanHost): readonly Step[] {
-  return (spec.mounts ?? []).flatMap((mount) => stepsFor(mount, spec, host));
+export function mountSteps(spec: OciSpec, host: PlanHost, open: OpenMounts): readonly Step[] {
+  return (spec.mounts ?? []).flatMap((mount) => stepsFor(mount, spec, host, open));
 }
 
-function stepsFor(mount: OciMount, spec: OciSpec, host: PlanHost): readonly Step[] {
+function stepsFor(mount: OciMount, spec: OciSpec, host: PlanHost, open: OpenMounts): readonly Step[] {
   const target = destinationOf(mount);
-  if (mount.uidMappings?.length || mount.gidMappings?.length) {
-    throw new GantryError("unsupported", `mount ${target}: mapped ids are not supported`, {
+  const options = parseMountOptions(mount.options ?? [], target);
+  const idMap = idMapOf(mount, options.idMap, target, userNamespaceOf(spec));
+  if (mount.type === "bind" || options.bind) return open.bind(bindStep(mount, target, options, host), idMap);
+  if (idMap.map !== 0)
+    throw new GantryError("invalid", `mount ${target}: only binds can have mapped ids`, {
       field: "mounts.uidMappings",
     });
-  }
-  const options = parseMountOptions(mount.options ?? [], target);
-  if (mount.type === "bind" || options.bind) return [bindStep(mount, target, options, host)];
   refuseInsideProc(target, mount);
-  if (mount.type === "cgroup" || mount.type === "cgroup2") return cgroupMountSteps(target, options, spec, host);
+  if (mount.type === "cgroup" || mount.type === "cgroup2") return cgroupMountSteps(target, options, spec, host, open);
   return [newMountStep(mount, target, options)];
 }
 
@@ -49,7 +51,12 @@ function destinationOf({ destination }: OciMount): string {
   return posix.resolve("/", destination);
 }
 
-function bindStep(mount: OciMount, target: string, options: MountOptions, host: PlanHost): Step {
+function bindStep(
+  mount: OciMount,
+  target: string,
+  options: MountOptions,
+  host: PlanHost,
+): Extract<Step, { step: "bind" }> {
   if (!mount.source)
     throw new GantryError("invalid", `mount ${target}: a bind has no source`, { field: "mounts.source" });
   refuseBindData(options, target);

@@ -7,6 +7,7 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "#linux/syscalls.ts";
 
@@ -17,6 +18,7 @@ const FLAGS: Partial<Record<OciNamespaceType, number>> = {
   pid: CLONE_NEWPID,
   network: CLONE_NEWNET,
   cgroup: CLONE_NEWCGROUP,
+  user: CLONE_NEWUSER,
 };
 
 interface Namespaces {
@@ -26,7 +28,7 @@ interface Namespaces {
   readonly all: number;
 }
 
-/** Throws `unsupported` for user and time namespaces and for a mount namespace by path, `invalid` for one named twice. */
+/** Throws `unsupported` for time namespaces and for a mount namespace by path, `invalid` for one named twice. */
 export function readNamespaces(spec: OciSpec): Namespaces {
   const joined: Namespaces["joined"][number][] = [];
   let [made, all] = [0, 0];
@@ -52,8 +54,12 @@ export function readNamespaces(spec: OciSpec): Namespaces {
   return { made, joined, all };
 }
 
-/** Makes the process in its namespaces. The cgroup namespace comes later: its root is the cgroup that the process is in when it is made. */
-export function birthSteps({ made, joined }: Namespaces): readonly Step[] {
+/**
+ * Makes the process in its namespaces. The cgroup namespace comes later: its root is the cgroup that the process is in when it is made.
+ * With a user namespace (`first`) it is a first process, with a mount namespace of the host's, that prepares the container's own.
+ */
+export function birthSteps({ made, joined }: Namespaces, first: boolean): readonly Step[] {
+  if (first) return [{ step: "clone", namespaces: CLONE_NEWNS }];
   const pid = joined.find(({ type }) => type === "pid");
   return [
     ...(pid ? [{ step: "pid-namespace", path: pid.path } as const] : []),
@@ -61,8 +67,9 @@ export function birthSteps({ made, joined }: Namespaces): readonly Step[] {
   ];
 }
 
-export function joinSteps({ joined }: Namespaces): readonly Step[] {
+/** A first process enters the pid namespace too, for its child. */
+export function joinSteps({ joined }: Namespaces, first: boolean): readonly Step[] {
   return joined
-    .filter(({ type }) => type !== "pid")
+    .filter(({ type }) => type !== "user" && (type !== "pid" || first))
     .map(({ path, flag }): Step => ({ step: "setns", path, namespace: flag }));
 }

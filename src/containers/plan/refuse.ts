@@ -5,8 +5,6 @@ import type { OciSpec } from "#formats/oci-spec.ts";
 export function refuseUnsupported({ hooks, linux }: OciSpec): void {
   const asked: Readonly<Record<string, boolean>> = {
     hooks: Object.values(hooks ?? {}).some((list) => list.length > 0),
-    "linux.uidMappings": (linux?.uidMappings?.length ?? 0) > 0,
-    "linux.gidMappings": (linux?.gidMappings?.length ?? 0) > 0,
     "linux.timeOffsets": Object.keys(linux?.timeOffsets ?? {}).length > 0,
     "linux.mountLabel": Boolean(linux?.mountLabel),
     "linux.personality.flags": (linux?.personality?.flags?.length ?? 0) > 0,
