@@ -1,23 +1,28 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { errorText, GantryError } from "#base/errors.ts";
+import { errorText, GantryError, isGantryError } from "#base/errors.ts";
 import { requestUrl } from "#base/request-url.ts";
 import type { GantryStatus, RegistryServing, StopOptions } from "#cli/ports.ts";
+import { nodeCall } from "./node-calls.ts";
+import type { NodeSet } from "./node-set.ts";
 import type { RegistryServer } from "#registry/serve-registry.ts";
 
 export interface ControlServer {
   close(): void;
 }
 
-/** Serves `gantry status` and `gantry down` on a socket that only root may open (0600). */
+/** Serves `gantry status`, `gantry down` and `gantry node` on a socket that only root may open (0600). */
 export async function listenControl(
   socketPath: string,
   handlers: {
     status(): GantryStatus;
     stop(options: StopOptions): Promise<void>;
+    /** Undefined: without Kubernetes. */
+    nodes: NodeSet | undefined;
     serveRegistry(serving: RegistryServing): Promise<RegistryServer>;
   },
 ): Promise<ControlServer> {
+  const lasting = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     const url = requestUrl(request.url);
     if (request.method === "GET" && url.pathname === "/status") {
@@ -28,8 +33,15 @@ export async function listenControl(
         (error: unknown) => response.writeHead(500).end(errorText(error)),
       );
     } else if (request.method === "POST" && url.pathname === "/registry") {
+      lasting.add(response);
+      response.once("close", () => lasting.delete(response));
       serveWhileConnected(request, response, handlers.serveRegistry).catch((error: unknown) =>
         response.writeHead(400).end(errorText(error)),
+      );
+    } else if (url.pathname === "/nodes") {
+      nodeCall(handlers.nodes, request.method ?? "", url.searchParams).then(
+        (answer) => response.end(answer),
+        (error: unknown) => response.writeHead(isGantryError(error) ? 409 : 500).end(errorText(error)),
       );
     } else {
       response.writeHead(404).end(`no such control call: ${request.method} ${url.pathname}`);
@@ -42,7 +54,7 @@ export async function listenControl(
     close() {
       server.close();
       // `gantry registry` stays connected for as long as it is served.
-      server.closeAllConnections();
+      for (const response of lasting) response.destroy();
     },
   };
 }
