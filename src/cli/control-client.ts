@@ -25,6 +25,16 @@ export async function requestStop(places: Places, options: StopOptions): Promise
   }
 }
 
+/** Like `control`, for what makes sense with a running Gantry only. Throws `unavailable` when none runs. */
+export async function askRunning(places: Places, method: string, path: string): Promise<string> {
+  try {
+    return await control(places, method, path);
+  } catch (error) {
+    if (isNotListening(error)) throw new GantryError("unavailable", "Gantry is not running. Start it with: gantry up");
+    throw error;
+  }
+}
+
 function isNotListening(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === "ENOENT" || code === "ECONNREFUSED";
@@ -39,6 +49,8 @@ function control(places: Places, method: string, path: string): Promise<string> 
       response.on("error", reject);
       response.on("end", () => {
         if (response.statusCode === 200) resolve(text);
+        // What was asked for cannot be: in the words of whoever knows.
+        else if (response.statusCode === 409) reject(new GantryError("conflict", text.trim()));
         else
           reject(
             new GantryError("internal", `gantry's control socket answered ${response.statusCode}: ${text.trim()}`),

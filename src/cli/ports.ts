@@ -12,6 +12,13 @@ export interface UpOptions {
   readonly apiPort?: number;
   readonly nodePorts?: string;
   readonly nodeName?: string;
+  /** At least so many nodes; those of earlier starts are there as well. */
+  readonly nodes?: number;
+  /** Of nodes that this start makes: `zone=a,disk=ssd`, `key=value:NoSchedule`. */
+  readonly nodeLabels?: string;
+  readonly nodeTaints?: string;
+  /** Addresses of further nodes. */
+  readonly nodeCidr?: string;
   /** Only the Docker side, only the Kubernetes side, or both. */
   readonly docker: boolean;
   readonly kubernetes: boolean;
@@ -25,6 +32,22 @@ export interface UpOptions {
   readonly insecureRegistry?: readonly string[];
   /** A folder of certificates for each registry, as Docker's /etc/docker/certs.d. */
   readonly registryCerts?: string;
+}
+
+/** A node on this machine, as `gantry node list` shows it. */
+export interface NodeInfo {
+  readonly name: string;
+  readonly ip: string;
+  readonly podCidr: string;
+  readonly state: "running" | "stopped" | "partitioned";
+  /** The machine itself, with the API server on it. */
+  readonly isOwn: boolean;
+}
+
+export interface NodeAddition {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
 }
 
 export interface StopOptions {

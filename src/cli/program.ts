@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { placesFor, type Places } from "#base/places.ts";
 import { down } from "./down.ts";
 import { env, kubeconfig } from "./env.ts";
+import { addNodeCommands } from "./node.ts";
 import type { CliPorts, UpOptions } from "./ports.ts";
 import { addRegistryFlags, registry } from "./registry.ts";
 import { checkOutput, status } from "./status.ts";
@@ -17,6 +18,10 @@ interface UpFlags {
   apiPort?: number;
   nodePorts?: string;
   nodeName?: string;
+  nodes?: number;
+  nodeLabels?: string;
+  nodeTaints?: string;
+  nodeCidr?: string;
   docker: boolean;
   kubernetes: boolean;
   logLevel: string;
@@ -80,6 +85,7 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
     program.command("env").description('print shell lines that point docker and kubectl here: eval "$(gantry env)"'),
   );
   envCommand.action(does(() => env(ports, places(), output(envCommand))));
+  addNodeCommands(program, { ports, places, does });
   program
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")
@@ -112,6 +118,10 @@ function addUpFlags(command: Command): Command {
     .option("--api-port <port>", "port of the Kubernetes API (6443; 0: any free one)", portNumber)
     .option("--node-ports <range>", "ports for NodePort services (30000-32767)")
     .option("--node-name <name>", "this node's name (the host's name)")
+    .option("--nodes <count>", "at least so many nodes on this machine (1)", nodeCount)
+    .option("--node-labels <labels>", "labels of the nodes that this start makes: zone=a,disk=ssd")
+    .option("--node-taints <taints>", "taints of the nodes that this start makes: key=value:NoSchedule,...")
+    .option("--node-cidr <cidr>", "addresses of the nodes besides the first (10.245.0.0/24)")
     .option("--dns <ip...>", "name servers that containers and the cluster's DNS forward to (the host's)")
     .option("--registry-listen <address>", "where the built-in registry listens: 127.0.0.1:5000, or none")
     .option("--registry-mirror <url...>", "where Docker Hub's images are asked for first")
@@ -138,6 +148,12 @@ function portNumber(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError("a port is a number from 0 to 65535");
   return port;
+}
+
+function nodeCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 50) throw new InvalidArgumentError("a machine holds 1 to 50 nodes");
+  return count;
 }
 
 function seconds(text: string): number {

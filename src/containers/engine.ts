@@ -124,7 +124,11 @@ export interface ContainerConfig {
 }
 
 export interface Namespaces {
-  readonly network: { readonly kind: "new" | "none" | "host" } | { readonly kind: "container"; readonly id: string };
+  /** `netns`: instead of this machine's, that of a host whose network namespace is mounted there (a node on this machine). */
+  readonly network:
+    | { readonly kind: "new" | "none" }
+    | { readonly kind: "host"; readonly netns?: string }
+    | { readonly kind: "container"; readonly id: string };
   readonly pid: { readonly kind: "new" | "host" } | { readonly kind: "container"; readonly id: string };
   /** "private": not shareable (Docker's default); "shareable": others may join. */
   readonly ipc:

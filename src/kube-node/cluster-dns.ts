@@ -10,6 +10,7 @@ import type { InformerFactory } from "#kube-client/informer-factory.ts";
 import { dnsForwarder } from "#network/dns-forwarder.ts";
 import { openDnsSockets, serveDns } from "#network/dns-service.ts";
 import { hostResolvConf } from "#network/resolv-conf.ts";
+import { withinNetns } from "#network/within.ts";
 import { answerCache } from "./dns/answer-cache.ts";
 import { clusterAnswers } from "./dns/cluster-answers.ts";
 import type { ClusterView } from "./dns/records.ts";
@@ -24,6 +25,8 @@ export interface ClusterDnsDeps {
   readonly clusterDns: string;
   /** An address of this host that pods reach: the gateway of their bridge. */
   readonly listenAddress: string;
+  /** Where the network namespace of that host is mounted, when it is not this one's. */
+  readonly netns?: string | undefined;
   /** Servers (`address` or `address#port`) for other names; by default the host's, read at each query. */
   readonly upstreams?: (() => readonly string[]) | undefined;
   readonly clock: Clock;
@@ -60,7 +63,8 @@ export async function startClusterDns(deps: ClusterDnsDeps): Promise<ClusterDns>
     random,
   });
   await view.whenSynced();
-  const service = serveDns(openDnsSockets({ address: deps.listenAddress, port: 0 }), answer, logger);
+  const sockets = withinNetns(deps.netns)(() => openDnsSockets({ address: deps.listenAddress, port: 0 }));
+  const service = serveDns(sockets, answer, logger);
   const cancel = ensureService(deps);
   return {
     endpoint: { address: deps.listenAddress, port: service.port },

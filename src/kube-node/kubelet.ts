@@ -1,16 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
 import { informer, type Informer } from "#kube-client/informer.ts";
 import { watchLocalStorage } from "./local-storage.ts";
 import { mirrorPods, type MirrorPods } from "./mirror-pods.ts";
 import { startNodeAgent } from "./node-agent.ts";
+import { nodeEngine } from "./node-engine.ts";
 import { containerIndex } from "./pods/container-index.ts";
 import { ANNOTATION, podUidOf } from "./pods/labels.ts";
 import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts";
-import type { NodeConfig, NodeDeps } from "./ports.ts";
+import type { HostPort, NodeConfig, NodeDeps } from "./ports.ts";
 import { nodeAccessControl } from "./server/access.ts";
 import { listenKubelet, type KubeletServer, type ServerTls } from "./server/kubelet-server.ts";
 import { kubeletRoutes, type RouteDeps } from "./server/routes.ts";
@@ -26,6 +28,8 @@ export interface Kubelet {
   readonly usage: UsageReader;
   /** The number of pods that have something on this node. */
   readonly podCount: number;
+  /** Tells the API how the node stands now: what it has was changed. */
+  report(): void;
   /** Stops working; pods run on and are taken up again by the next start. */
   close(): void;
   /** After `close`, when nothing of the pods runs any more: their mounts leave the host. */
@@ -40,7 +44,9 @@ export interface KubeletDeps extends NodeDeps {
 }
 
 /** Registers the node, then runs the pods that are bound to it. Resolves when the node is Ready and its pods are known. */
-export async function startKubelet(given: KubeletDeps): Promise<Kubelet> {
+export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
+  const { config } = parts;
+  const given = { ...parts, engine: nodeEngine(parts.engine, config.isFurther ? config.name : undefined) };
   // Before the workers, whose own listeners look into it.
   const index = containerIndex(given.engine);
   const streams = nodeStreams(given, index.of);
@@ -53,8 +59,9 @@ export async function startKubelet(given: KubeletDeps): Promise<Kubelet> {
     const workers = podWorkers({ ...deps, containersOf: index.of });
     known.config = deps.config;
     known.pods = workers.pods;
-    const stop = await runPods(deps, workers);
+    const { report, stop } = await runPods(deps, workers);
     return {
+      report,
       streams,
       usage,
       get podCount() {
@@ -75,8 +82,8 @@ export async function startKubelet(given: KubeletDeps): Promise<Kubelet> {
   }
 }
 
-/** Follows the pods of this node and what they show; what is left of pods that are no more is removed. Returns what ends it. */
-async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<() => void> {
+/** Follows the pods of this node and what they show; what is left of pods that are no more is removed. */
+async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<{ report(): void; stop(): void }> {
   const { clock, config, images, informers, logger } = deps;
   await mkdir(podsDirectoryOf(deps), { recursive: true, mode: 0o710 });
   followConfiguration(deps, workers);
@@ -94,12 +101,15 @@ async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<() => vo
       : await followManifests(manifestFolder, { nodeName: config.name, logger, now: clock.now, onPods: mirrors.set });
   await Promise.all([pods.whenSynced(), informers.whenSynced()]);
   await removeOrphans(deps, podsDirectoryOf(deps), workers.uids());
-  return () => {
-    stopFollowingImages();
-    storage.close();
-    manifests?.close();
-    pods.stop();
-    agent.close();
+  return {
+    report: () => agent.report(),
+    stop() {
+      stopFollowingImages();
+      storage.close();
+      manifests?.close();
+      pods.stop();
+      agent.close();
+    },
   };
 }
 
@@ -108,17 +118,27 @@ function podsDirectoryOf({ config }: Pick<NodeDeps, "config">): string {
 }
 
 function serveNode(
-  { client, clock, config, logger, tls }: KubeletDeps,
+  { client, clock, config, host, logger, tls }: KubeletDeps,
   routes: Omit<RouteDeps, "startedAt">,
 ): Promise<KubeletServer> {
   return listenKubelet({
-    host: config.ip,
-    port: config.kubeletPort,
+    listen: () => openPort(host, config, logger),
     tls,
     access: nodeAccessControl({ client, clock, nodeName: config.name }),
     routes: kubeletRoutes({ ...routes, startedAt: clock.now() }),
     logger,
   });
+}
+
+/** Another kubelet may have the known port; the Node tells everyone which one it is instead. */
+function openPort(host: HostPort, { ip, kubeletPort }: NodeConfig, logger: Logger): number {
+  try {
+    return host.listen(ip, kubeletPort).fd;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    logger.warn({ port: kubeletPort }, "the kubelet's port is in use: it listens on another");
+    return host.listen(ip, 0).fd;
+  }
 }
 
 /** ConfigMaps and secrets that pods show as files; services that they see as variables. */

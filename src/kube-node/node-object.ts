@@ -45,10 +45,11 @@ export function nodeStatus(
   before: Node | undefined,
   now: number,
 ): NonNullable<Node["status"]> {
+  const has = host.capacity();
   const capacity = {
-    cpu: String(host.capacity.cpus),
-    memory: `${Math.floor(host.capacity.memoryBytes / 1024)}Ki`,
-    "ephemeral-storage": `${Math.floor(host.capacity.diskBytes / 1024)}Ki`,
+    cpu: cpuQuantity(has.cpuMillis),
+    memory: `${Math.floor(has.memoryBytes / 1024)}Ki`,
+    "ephemeral-storage": `${Math.floor(has.diskBytes / 1024)}Ki`,
     "hugepages-1Gi": "0",
     "hugepages-2Mi": "0",
     pods: String(config.maxPods),
@@ -81,6 +82,11 @@ export function nodeStatus(
       .slice(0, 50)
       .map((image) => ({ names: [...image.digests, ...image.tags], sizeBytes: image.size })),
   };
+}
+
+/** `2`, `333m`: as the API writes them. */
+export function cpuQuantity(millis: number): string {
+  return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
 }
 
 const HEALTHY: readonly [string, string, string, string][] = [

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
@@ -11,6 +12,8 @@ import type { InformerFactory } from "#kube-client/informer-factory.ts";
 /** What a node is told about itself and its cluster. */
 export interface NodeConfig {
   readonly name: string;
+  /** One of several nodes on a machine that is a node itself: it shares the engine, and knows its containers by a label. */
+  readonly isFurther?: boolean;
   /** The address under which the node is known to the cluster. */
   readonly ip: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -24,6 +27,8 @@ export interface NodeConfig {
   readonly podCidr: string;
   /** Name or id, among the engine's networks, of the pods' network. */
   readonly podNetwork: string;
+  /** Where the node's network namespace is mounted, when it is not the machine's own: `hostNetwork` means that one. */
+  readonly netns?: string | undefined;
   /** Folder of static pod manifests. */
   readonly manifestFolder?: string;
   readonly maxPods: number;
@@ -44,11 +49,16 @@ export interface HostPort {
   unmount(path: string): void;
   /** Connects to a TCP port from inside a process's network namespace. */
   dial(pid: number, port: number): Promise<Duplex>;
+  /** Begins a TCP connection from the node to an address or name. */
+  connect(this: void, host: string, port: number): Promise<Socket>;
+  /** A socket that listens on the node, as a descriptor for `listen({fd})`. Throws SyscallError EADDRINUSE, EADDRNOTAVAIL. */
+  listen(address: string, port: number): { readonly fd: number; readonly port: number };
   /** Who a process (pid in the host's namespace) runs as; undefined when it is gone. */
   userOf(pid: number): { uid: number; gid: number; supplementalGroups: number[] } | undefined;
   /** The lowest oom_score_adj that may be given: -1000, or our own where CAP_SYS_RESOURCE is missing. */
   readonly lowestOomScoreAdj: number;
-  readonly capacity: { readonly cpus: number; readonly memoryBytes: number; readonly diskBytes: number };
+  /** What the node has: the machine, or its share of it. */
+  capacity(): { readonly cpuMillis: number; readonly memoryBytes: number; readonly diskBytes: number };
 }
 
 /** Everything that the node's parts stand on. */

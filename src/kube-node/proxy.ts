@@ -7,6 +7,7 @@ import { RESOURCES } from "#formats/kube-resources.ts";
 import type { EndpointSlice, Service } from "#formats/kube-types.generated.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
 import { openServiceRules, type HostRoute, type ServicePort } from "#network/service-rules.ts";
+import type { ApiLink } from "./api-link.ts";
 import { servicePorts, type EndpointAddress } from "./proxy/service-ports.ts";
 
 export interface ProxyDeps {
@@ -19,6 +20,10 @@ export interface ProxyDeps {
   readonly hostRoute?: HostRoute;
   /** Endpoints that this node provides itself, by `namespace/name` of the service (its name server). */
   readonly ownEndpoints?: ReadonlyMap<string, EndpointAddress>;
+  /** Where the network namespace of a node is mounted that is not the machine's own. */
+  readonly netns?: string | undefined;
+  /** While it is cut, the rules stay as they are. */
+  readonly link?: ApiLink | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -55,6 +60,7 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
 
   const look = (): void => {
     cancel = undefined;
+    if (deps.link?.isCut) return;
     for (const key of dirty) {
       const service = services.cache.get(key);
       if (service) wanted.set(key, servicePorts(service, slices.cache.byIndex(BY_SERVICE, key), viewpoint));
@@ -71,7 +77,7 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
     }
   };
   const plan = (delayMs: number): void => {
-    if (!stopped) cancel ??= clock.after(delayMs, look);
+    if (!stopped && !deps.link?.isCut) cancel ??= clock.after(delayMs, look);
   };
   const touch = (key: string): void => {
     dirty.add(key);
@@ -89,6 +95,7 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
   const unsubscribe = [
     services.addHandler(handler<Service>(objectKey)),
     slices.addHandler(handler<EndpointSlice>(serviceOf)),
+    deps.link?.onMended(() => plan(0)) ?? (() => undefined),
   ];
   cancel?.();
   look();

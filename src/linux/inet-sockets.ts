@@ -99,7 +99,12 @@ export function openLocalConnection(address: string, port: number): number {
   }
 }
 
-function openSocket({ protocol, address }: InetAddress, flags: number): number {
+/** A TCP socket of the family of `address`, in the namespace that the thread is in, for `net.Socket.connect`. */
+export function openUnconnected(address: string): number {
+  return openSocket({ protocol: "tcp", address }, SOCK_NONBLOCK);
+}
+
+function openSocket({ protocol, address }: Omit<InetAddress, "port">, flags: number): number {
   const family = address.includes(":") ? AF_INET6 : AF_INET;
   const type = protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
   const fd = socket(family, type | flags, protocol === "sctp" ? IPPROTO_SCTP : 0);

@@ -339,19 +339,17 @@ export function openNftables(): Nftables {
 const NFNLGRP_NFTABLES = 7;
 
 /**
- * Calls back after every transaction of another process in the thread's namespace, and when notifications were lost;
- * the result stops it.
+ * Calls back after every transaction of another process in the thread's namespace (or the one that `within` goes into), and when
+ * notifications were lost; the result stops it.
  */
-export function watchForeignChanges(changed: () => void): () => void {
+export function watchForeignChanges(changed: () => void, within?: (open: () => number) => number): () => void {
   const type = (c.NFNL_SUBSYS_NFTABLES << 8) | c.NFT_MSG_NEWGEN;
-  return listenNetlink(NETLINK_NETFILTER, NFNLGRP_NFTABLES, {
-    onMessages(messages) {
-      const generations = messages.filter((message) => message.type === type);
-      if (generations.some((message) => attributesOf(message).get(c.NFTA_GEN_PROC_PID)?.readUInt32BE() !== process.pid))
-        changed();
-    },
-    onLost: changed,
-  });
+  const onMessages = (messages: readonly Message[]): void => {
+    const generations = messages.filter((message) => message.type === type);
+    if (generations.some((message) => attributesOf(message).get(c.NFTA_GEN_PROC_PID)?.readUInt32BE() !== process.pid))
+      changed();
+  };
+  return listenNetlink(NETLINK_NETFILTER, NFNLGRP_NFTABLES, { onMessages, onLost: changed }, within);
 }
 
 function batch(type: number): Request {

@@ -336,6 +336,7 @@ const nativeMountSetattr = native<[number, number, string, number, Buffer, numbe
   "long syscall(long number, int directory, const char *path, uint flags, const uint8_t *attributes, size_t size)",
   (_number, _directory, path) => path,
 );
+const nativeUnshare = native<[number]>("unshare", "int unshare(int flags)");
 const nativeSetns = native<[number, number]>("setns", "int setns(int fd, int type)");
 
 export const CLONE_NEWTIME = 0x80;
@@ -408,6 +409,11 @@ export function mountSetattr(
  */
 export function setns(fd: number, type: number): void {
   nativeSetns(fd, type);
+}
+
+/** Gives the calling thread namespaces of its own. Only for code that moves back before the event loop runs again (netns.ts). */
+export function unshare(flags: number): void {
+  nativeUnshare(flags);
 }
 
 // ---- processes

@@ -4,7 +4,7 @@ import { GantryError } from "#base/errors.ts";
 /** The address under which the cluster knows this machine: the first IPv4 address of a link that is not ours and not loopback. */
 export function nodeAddress(fallback: string): string {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
-    if (/^(br-|gantry|docker|veth|gn|gb)/.test(name)) continue;
+    if (/^(br-|gantry|g\d-|docker|veth)/.test(name)) continue;
     const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
     if (found) return found.address;
   }

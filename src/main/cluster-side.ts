@@ -8,7 +8,10 @@ import { addressIn, nodeAddress, portRange } from "./addresses.ts";
 import type { ContainerSide } from "./container-side.ts";
 import { openControlPlane, type ControlPlane } from "./control-plane.ts";
 import { nodeReadings } from "./node-readings.ts";
-import { openPodNetwork, startNode, type NodeSide, type NodeSideOptions } from "./node-side.ts";
+import { parseLabels, parseTaints } from "./node-options.ts";
+import { nodeRanges, type NodeRecords } from "./node-records.ts";
+import { startNodes, type NodeSet } from "./node-set.ts";
+import { openPodNetwork, type NodeSideOptions } from "./node-side.ts";
 import type { Ranges } from "./ranges.ts";
 
 export interface ClusterSideOptions {
@@ -16,6 +19,9 @@ export interface ClusterSideOptions {
   readonly ranges: Ranges;
   readonly containers: ContainerSide;
   readonly bridgeName: string;
+  /** Of the bridge between this machine and its further nodes. */
+  readonly nodeBridge: string;
+  readonly records: NodeRecords;
   readonly logger: Logger;
 }
 
@@ -26,10 +32,11 @@ export interface ClusterSide {
   /** The context's name in the user's own kubeconfig, when it was merged there. */
   readonly context: string | undefined;
   readonly nodeName: string;
+  readonly nodes: NodeSet;
   /** Stops the kubelet, the proxy and the name server; pods run on, and with `services` they keep finding each other. */
   closeNode(keep: { readonly services: boolean }): void;
-  /** After `closeNode`, when no pod runs any more: what was mounted for them leaves the host. */
-  unmountVolumes(): Promise<void>;
+  /** After `closeNode`, when no pod runs any more: what was made for them and for further nodes leaves the host. */
+  dismantle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,6 +50,8 @@ export async function startCluster({
   ranges,
   containers,
   bridgeName,
+  nodeBridge,
+  records,
   logger,
 }: ClusterSideOptions): Promise<ClusterSide> {
   const { places } = options;
@@ -50,7 +59,7 @@ export async function startCluster({
   const node = nodeOptions(options, ranges, bridgeName, logger);
   const apiAddress = options.apiAddress ?? "127.0.0.1";
   const [podNetwork, control] = await Promise.all([
-    openPodNetwork(containers, node),
+    openPodNetwork(containers.networks, node),
     openControlPlane({
       dataDir: join(places.dataDir, "cluster"),
       localVolumesDir: join(places.dataDir, "local-path"),
@@ -67,28 +76,41 @@ export async function startCluster({
       logger: logger.child({ component: "kube-api" }),
     }),
   ]);
-  let side: NodeSide | undefined;
+  let nodes: NodeSet | undefined;
   try {
     const port = await control.listen(apiAddress, options.apiPort ?? API_PORT);
     // Pods reach the API at their gateway, through the `kubernetes` service.
     await control.listen(gateway, port);
     await control.server.advertise({ address: gateway, port });
-    const [, started] = await Promise.all([control.startControl(), startNode(containers, control, podNetwork, node)]);
-    side = started;
-    control.server.useNodes(started.kubelet.streams);
+    const [, started] = await Promise.all([
+      control.startControl(),
+      startNodes({
+        containers,
+        control,
+        records,
+        ranges,
+        own: node,
+        ownPodNetwork: podNetwork,
+        nodeBridge,
+        logger,
+      }),
+    ]);
+    nodes = started;
+    control.server.useNodes(started.streams);
     control.server.useMetrics(
       nodeReadings({
         informers: control.informers,
         certificates: control.server.certificates,
-        local: { name: node.name, usage: started.kubelet.usage },
+        local: { name: node.name, usage: started.own.kubelet.usage },
         logger,
       }),
     );
     const url = `https://${apiAddress}:${port}`;
     const context = await writeKubeconfigs(options, control, url);
-    return clusterSide(control, started, { url, kubeconfig: places.kubeconfig, context, nodeName: node.name });
+    const facts = { url, kubeconfig: places.kubeconfig, context, nodeName: node.name, nodes: started };
+    return clusterSide(control, started, facts);
   } catch (error) {
-    side?.close({ services: true });
+    nodes?.close({ services: true });
     await control.close();
     throw error;
   }
@@ -96,23 +118,28 @@ export async function startCluster({
 
 function clusterSide(
   control: ControlPlane,
-  node: NodeSide,
-  facts: Omit<ClusterSide, "close" | "closeNode" | "unmountVolumes">,
+  nodes: NodeSet,
+  facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle">,
 ): ClusterSide {
   let closed = false;
   const closeNode: ClusterSide["closeNode"] = (keep) => {
-    if (!closed) node.close(keep);
+    if (!closed) nodes.close(keep);
     closed = true;
   };
   return {
     ...facts,
     closeNode,
-    unmountVolumes: node.kubelet.unmountVolumes,
+    dismantle: nodes.dismantle,
     async close() {
       closeNode({ services: true });
       await control.close();
     },
   };
+}
+
+/** The machine's own node is called by the host's name unless it was given one. */
+export function ownNodeName({ nodeName }: Pick<UpOptions, "nodeName">): string {
+  return (nodeName ?? hostname()).toLowerCase();
 }
 
 function nodeOptions(
@@ -122,10 +149,10 @@ function nodeOptions(
   logger: Logger,
 ): NodeSideOptions {
   return {
-    name: (options.nodeName ?? hostname()).toLowerCase(),
+    name: ownNodeName(options),
     ip: nodeAddress(addressIn(ranges.podCidr, 1)),
     dataDir: places.dataDir,
-    podCidr: ranges.podCidr,
+    podCidr: nodeRanges(ranges, 1).podCidr,
     clusterCidrs: [ranges.podCidr, ranges.serviceCidr],
     serviceCidr: ranges.serviceCidr,
     instance: places.instance,
@@ -133,6 +160,9 @@ function nodeOptions(
     clusterDomain: CLUSTER_DOMAIN,
     bridgeName,
     manifestFolder: join(places.dataDir, "manifests"),
+    labels: parseLabels(options.nodeLabels ?? ""),
+    taints: parseTaints(options.nodeTaints ?? ""),
+    sharedBy: () => 1,
     logger,
     ...(options.dns ? { dns: options.dns } : {}),
   };

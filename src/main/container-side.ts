@@ -9,14 +9,19 @@ import { openEngine } from "#containers/open-engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import { openImages } from "#images/open-images.ts";
 import type { RegistryOptions } from "#images/registry-options.ts";
+import { joinedNetworks } from "#network/joined-networks.ts";
 import type { Networks } from "#network/networks.ts";
 import { openNetworks } from "#network/open-networks.ts";
+import { nodeMachines, type NodeMachines } from "./node-machines.ts";
 
 /** What runs containers on this machine: shared by the Docker API and the node's kubelet. */
 export interface ContainerSide {
   readonly images: ImageStore;
   readonly networks: Networks;
   readonly engine: Engine;
+  /** What further nodes have on this machine. */
+  readonly nodes: NodeMachines;
+  readonly logger: Logger;
   close(): Promise<void>;
 }
 
@@ -26,17 +31,16 @@ export interface ContainerSideOptions {
   readonly logger: Logger;
   readonly dns?: readonly string[] | undefined;
   readonly registries?: RegistryOptions;
+  /** Further nodes that were here before: their containers are taken up with the others. */
+  readonly nodes: readonly string[];
 }
 
 /** Opens images, networks and the engine; containers that run are taken up again. */
-export async function openContainerSide(
-  places: Places,
-  options: ContainerSideOptions,
-): Promise<ContainerSide> {
+export async function openContainerSide(places: Places, options: ContainerSideOptions): Promise<ContainerSide> {
   const { logger } = options;
   for (const directory of [places.dataDir, places.runDir]) mkdirSync(directory, { recursive: true, mode: 0o710 });
   const { dns } = options;
-  const [images, networks] = await Promise.all([
+  const [images, own] = await Promise.all([
     openImages({ dataDir: places.dataDir, logger, ...(options.registries && { registries: options.registries }) }),
     openNetworks({
       stateDir: join(places.dataDir, "network"),
@@ -46,6 +50,9 @@ export async function openContainerSide(
       ...(dns ? { hostServers: () => dns } : {}),
     }),
   ]);
+  const networks = joinedNetworks(own);
+  const nodes = nodeMachines(places, networks, { logger });
+  for (const name of options.nodes) await nodes.open(name);
   const engine = await openEngine({
     dataDir: places.dataDir,
     runDir: places.runDir,
@@ -59,8 +66,11 @@ export async function openContainerSide(
     images,
     networks,
     engine,
+    nodes,
+    logger,
     async close() {
       await engine.close();
+      await nodes.close();
       await networks.close();
       await images.close();
     },

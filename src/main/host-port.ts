@@ -1,9 +1,10 @@
 import { readFileSync, statfsSync, statSync } from "node:fs";
-import { Socket } from "node:net";
+import { lookup } from "node:dns/promises";
+import { connect, isIP, Socket } from "node:net";
 import { cpus, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { GantryError, isGantryError } from "#base/errors.ts";
-import { openLocalConnection } from "#linux/inet-sockets.ts";
+import { openListener, openLocalConnection, openUnconnected } from "#linux/inet-sockets.ts";
 import {
   mount,
   MS_BIND,
@@ -20,11 +21,25 @@ import { isSyscallError } from "#linux/syscalls.ts";
 import type { RootMount } from "#images/image-store.ts";
 import type { HostPort } from "#kube-node/ports.ts";
 
+export interface HostPortOptions {
+  readonly dataDir: string;
+  /** Where the node's network namespace is mounted; undefined: the node is this machine. */
+  readonly netns: string | undefined;
+  /** Among how many nodes the machine is shared now. */
+  readonly sharedBy: () => number;
+}
+
 /** What the kubelet does to this machine besides running containers. */
-export function hostPort(dataDir: string): HostPort {
+export function hostPort({ dataDir, netns, sharedBy }: HostPortOptions): HostPort {
   const disk = statfsSync(dataDir);
   return {
-    capacity: { cpus: cpus().length, memoryBytes: totalmem(), diskBytes: disk.blocks * disk.bsize },
+    capacity: () => capacityShare(disk.blocks * disk.bsize, sharedBy()),
+    connect: (host, port) =>
+      netns === undefined ? Promise.resolve(connect({ host, port })) : dialFrom(netns, host, port),
+    listen(address, port) {
+      const open = () => openListener({ protocol: "tcp", address, port });
+      return netns === undefined ? open() : inNetns(netns, open);
+    },
     lowestOomScoreAdj: lowestOomScoreAdj(),
     mountTmpfs(path, sizeBytes) {
       mount("tmpfs", path, {
@@ -39,6 +54,26 @@ export function hostPort(dataDir: string): HostPort {
     userOf: processUser,
     dial: async (pid, port) => dialInside(pid, port),
   };
+}
+
+/** Each node has an equal part of processors and memory; the disk is one and the same, and shared as it is used. */
+function capacityShare(diskBytes: number, nodes: number): ReturnType<HostPort["capacity"]> {
+  return {
+    cpuMillis: Math.floor((cpus().length * 1000) / nodes),
+    memoryBytes: Math.floor(totalmem() / nodes),
+    diskBytes,
+  };
+}
+
+/** The socket is made in the node's namespace, and connected like any other. */
+async function dialFrom(netns: string, host: string, port: number): Promise<Socket> {
+  const address = isIP(host) === 0 ? (await lookup(host)).address : host;
+  const fd = inNetns(netns, () => openUnconnected(address));
+  // Not read before it is connected: the kernel would refuse that.
+  const socket = new Socket({ fd, pauseOnCreate: true } as ConstructorParameters<typeof Socket>[0]);
+  socket.connect({ host: address, port });
+  socket.resume();
+  return socket;
 }
 
 /** The top-most lower directory holds what only containers need (image-store.ts, RootMount). */

@@ -9,10 +9,14 @@ import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
 import { startProxy } from "#kube-node/proxy.ts";
 import { VERSION } from "#kube-api/version.ts";
-import { ensurePodNetwork } from "#network/pod-network.ts";
+import { clientOver, type ApiLink } from "#kube-node/api-link.ts";
+import type { Networks } from "#network/networks.ts";
+import { ensurePodNetwork, type PodNetworkOptions } from "#network/pod-network.ts";
 import type { ContainerSide } from "./container-side.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { grantable, hostPort } from "./host-port.ts";
+import type { NodeMachine } from "./node-machines.ts";
+import type { NodeTaint } from "./node-records.ts";
 import { gantryVersion } from "./version.ts";
 
 export interface NodeSideOptions {
@@ -29,6 +33,14 @@ export interface NodeSideOptions {
   readonly clusterDomain: string;
   readonly bridgeName: string;
   readonly manifestFolder?: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly NodeTaint[];
+  /** Among how many nodes the machine is shared now. */
+  readonly sharedBy: () => number;
+  /** What is the machine to a further node; undefined: the node is this machine. */
+  readonly machine?: NodeMachine;
+  /** The node's way to the API server, when it can be cut. */
+  readonly link?: ApiLink;
   readonly logger: Logger;
 }
 
@@ -44,11 +56,8 @@ const MOST_PODS = 110;
 const KUBELET_PORT = 10250;
 
 /** Makes the pods' network: before the API server listens on its gateway. */
-export async function openPodNetwork(
-  { networks }: ContainerSide,
-  { podCidr, clusterCidrs, bridgeName }: NodeSideOptions,
-): Promise<string> {
-  return (await ensurePodNetwork(networks, { podCidr, clusterCidrs, bridgeName })).id;
+export async function openPodNetwork(networks: Networks, options: PodNetworkOptions): Promise<string> {
+  return (await ensurePodNetwork(networks, options)).id;
 }
 
 /** Starts the node; resolves when it is Ready. */
@@ -86,6 +95,7 @@ async function startServices(
     clusterDomain,
     clusterDns,
     listenAddress: networks.find(podNetwork)?.ipam[0]?.gateway ?? "127.0.0.1",
+    netns: options.machine?.netns,
     upstreams: upstreams && (() => upstreams),
     logger: options.logger.child({ component: "cluster-dns" }),
   });
@@ -96,6 +106,8 @@ async function startServices(
     podRanges: clusterCidrs.filter((range) => range !== serviceCidr),
     hostRoute: { range: serviceCidr, bridge: bridgeName },
     ownEndpoints: new Map([[DNS_SERVICE, dns.endpoint]]),
+    netns: options.machine?.netns,
+    link: options.link,
     logger: options.logger.child({ component: "proxy" }),
   });
   return {
@@ -115,23 +127,26 @@ async function kubeletOf(
 ): Promise<Kubelet> {
   const { name, dataDir, logger } = options;
   if (options.manifestFolder !== undefined) mkdirSync(options.manifestFolder, { recursive: true, mode: 0o700 });
-  const client = control.clientFor({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] });
+  const direct = control.clientFor({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] });
+  const client = options.link ? clientOver(options.link, direct) : direct;
   return startKubelet({
     config: {
       name,
       ip: options.ip,
-      labels: {},
-      taints: [],
+      isFurther: options.machine !== undefined,
+      labels: options.labels,
+      taints: options.taints,
+      netns: options.machine?.netns,
       dataDir: join(dataDir, "kubelet"),
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain,
       hostResolvConf: existsSync("/etc/resolv.conf") ? readFileSync("/etc/resolv.conf", "utf8") : "",
-      podCidr: options.podCidr,
+      podCidr: containers.networks.find(podNetwork)?.ipam[0]?.subnet ?? options.podCidr,
       podNetwork,
       ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
       maxPods: MOST_PODS,
       // Another root's node leaves the known port to the machine's own.
-      kubeletPort: options.instance === "" ? KUBELET_PORT : 0,
+      kubeletPort: options.instance === "" || options.machine ? KUBELET_PORT : 0,
       gantryVersion: gantryVersion(),
       kubernetesVersion: VERSION.gitVersion,
     },
@@ -140,7 +155,7 @@ async function kubeletOf(
     events: eventRecorder({ client, clock: systemClock, logger, component: "kubelet", host: name }),
     engine: containers.engine,
     images: containers.images,
-    host: hostPort(dataDir),
+    host: hostPort({ dataDir, netns: options.machine?.netns, sharedBy: options.sharedBy }),
     clock: systemClock,
     random: systemRandom,
     logger: logger.child({ component: "kubelet" }),

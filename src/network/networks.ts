@@ -43,6 +43,8 @@ export interface AttachRequest {
   readonly networkId: string;
   /** The process whose network namespace gets the interface. */
   readonly pid: number;
+  /** Instead of a process: where the namespace is mounted. */
+  readonly netnsPath?: string;
   /** eth0, eth1, ... */
   readonly interfaceName: string;
   readonly ipv4?: string;
@@ -90,6 +92,8 @@ export interface Networks {
   /** The owner has another name from now on: it resolves, the old one does not. */
   rename(owner: string, name: string): void;
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];
+  /** Cuts an owner's endpoints off, as if their cables were pulled, or puts them back. */
+  setCut(owner: string, isCut: boolean): void;
   /** After a restart: keeps what belongs to `liveOwners`, restores rules, removes everything else of ours on the host. */
   reconcile(liveOwners: ReadonlySet<string>): Promise<void>;
   /** Stops answering names and holding ports. Containers keep their networks; without any, nothing of ours stays on the host. */

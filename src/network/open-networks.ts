@@ -18,13 +18,17 @@ import { ensurePredefined, type DefaultBridge } from "./runtime/predefined.ts";
 import { reconcile, removeLostBridges, restoreEndpoints, restoreNetworks } from "./runtime/reconcile.ts";
 import { endpointsOf, saveNetworks, type Runtime } from "./runtime/runtime.ts";
 import { networkFiles } from "./state/network-files.ts";
+import { withinNetns, type Within } from "./within.ts";
 
 export interface NetworksOptions {
   /** Where definitions and endpoints are kept; made 0700. */
   readonly stateDir: string;
   /** "" for the machine's own Gantry; else a tag of at most 6 characters: see base/places.ts. */
   readonly instance: string;
-  readonly defaultBridge: DefaultBridge;
+  /** Without it, Docker's own networks (bridge, host, none) are not made. */
+  readonly defaultBridge?: DefaultBridge;
+  /** Where the namespace of the host is mounted on which the networks are: a node on this machine; this machine itself by default. */
+  readonly netns?: string;
   readonly logger?: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -42,35 +46,43 @@ export function tableName(instance: string): string {
  * says which of them live). Throws `conflict` when a link of the default bridge's name is somebody else's.
  */
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
-  const runtime = makeRuntime(options);
-  runtime.rules.restore();
-  restoreNetworks(runtime);
-  removeLostBridges(runtime);
-  restoreEndpoints(runtime);
-  ensurePredefined(runtime, options.defaultBridge);
+  const within = withinNetns(options.netns);
+  const runtime = within(() => openRuntime(options, within));
   const verify = (): boolean => {
     const rules = runtime.rules.verify();
     return verifyForwarding(runtime.switchedOn, runtime.nft) || rules;
   };
-  const unwatch = guardRules({ verify }, runtime.clock, runtime.logger);
+  const unwatch = guardRules({ verify }, runtime.clock, runtime.logger, within);
   return {
-    create: async (config) => createNetwork(runtime, config),
-    remove: async (id) => removeNetwork(runtime, id),
+    create: async (config) => within(() => createNetwork(runtime, config)),
+    remove: async (id) => within(() => removeNetwork(runtime, id)),
     list: () => Array.from(runtime.networks.values(), ({ network }) => network),
     find: (reference) => findNetwork(runtime, reference)?.network,
-    attach: async (request) => attach(runtime, request),
+    attach: async (request) => within(() => attach(runtime, request)),
     async detach(owner, networkId, options) {
       const { network } = requireNetwork(runtime, networkId);
-      for (const endpoint of endpointsOf(runtime, { owner, networkId: network.id })) detach(runtime, endpoint);
+      within(() =>
+        endpointsOf(runtime, { owner, networkId: network.id }).forEach((endpoint) => detach(runtime, endpoint)),
+      );
       if (options?.live) await runtime.reaper.flush();
     },
     rename: (owner, name) =>
       endpointsOf(runtime, { owner }).forEach((endpoint) => renameEndpoint(runtime, endpoint, name)),
     endpoints: (filter) => endpointsOf(runtime, filter),
-    reconcile: (liveOwners) => reconcile(runtime, liveOwners),
+    setCut: (owner, isCut) =>
+      within(() =>
+        endpointsOf(runtime, { owner }).forEach(({ hostLink }) => {
+          const link = runtime.rtnetlink.link(hostLink);
+          if (link) runtime.rtnetlink.setLink(link.index, { up: !isCut });
+        }),
+      ),
+    async reconcile(liveOwners) {
+      within(() => reconcile(runtime, liveOwners));
+      await runtime.reaper.flush();
+    },
     async close() {
       unwatch();
-      if (runtime.endpoints.size === 0) await dismantle(runtime);
+      if (runtime.endpoints.size === 0) await dismantle(runtime, within);
       runtime.names.close();
       runtime.ports.releaseAll();
       await runtime.reaper.flush();
@@ -79,12 +91,22 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     },
     async dismantle() {
       unwatch();
-      await dismantle(runtime);
+      await dismantle(runtime, within);
     },
   };
 }
 
-function makeRuntime(options: NetworksOptions): Runtime {
+function openRuntime(options: NetworksOptions, within: Within): Runtime {
+  const runtime = makeRuntime(options, within);
+  runtime.rules.restore();
+  restoreNetworks(runtime);
+  removeLostBridges(runtime);
+  restoreEndpoints(runtime);
+  if (options.defaultBridge) ensurePredefined(runtime, options.defaultBridge);
+  return runtime;
+}
+
+function makeRuntime(options: NetworksOptions, within: Within): Runtime {
   const { instance, logger = silentLogger, clock = systemClock, random = systemRandom } = options;
   const rtnetlink = openRtnetlink();
   const nft = openNftables();
@@ -115,7 +137,7 @@ function makeRuntime(options: NetworksOptions): Runtime {
     nft,
     rules: hostRules(nft, tableName(instance), logger),
     ports: hostPorts(),
-    reaper: linkReaper(rtnetlink, clock, Math.floor(random.next() * 0x3fffffff) + 1, logger),
+    reaper: linkReaper(rtnetlink, clock, Math.floor(random.next() * 0x3fffffff) + 1, logger, within),
     files: networkFiles(options.stateDir, logger),
     names,
     networks,
@@ -124,13 +146,15 @@ function makeRuntime(options: NetworksOptions): Runtime {
   };
 }
 
-async function dismantle(runtime: Runtime): Promise<void> {
-  for (const endpoint of Array.from(runtime.endpoints.values())) detach(runtime, endpoint);
+async function dismantle(runtime: Runtime, within: Within): Promise<void> {
+  within(() => Array.from(runtime.endpoints.values()).forEach((endpoint) => detach(runtime, endpoint)));
   await runtime.reaper.flush();
-  for (const { bridge } of runtime.networks.values()) if (bridge) runtime.rtnetlink.deleteLink(bridge.name);
-  runtime.rules.remove();
-  const own = tableName(runtime.instance);
-  disableForwarding(runtime.nft, (name) => name === own || name === `${own}-services`);
-  runtime.switchedOn = {};
-  saveNetworks(runtime);
+  within(() => {
+    for (const { bridge } of runtime.networks.values()) if (bridge) runtime.rtnetlink.deleteLink(bridge.name);
+    runtime.rules.remove();
+    const own = tableName(runtime.instance);
+    disableForwarding(runtime.nft, (name) => name === own || name === `${own}-services`);
+    runtime.switchedOn = {};
+    saveNetworks(runtime);
+  });
 }

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { Network, Networks } from "./networks.ts";
+import type { Network, NetworkConfig, Networks } from "./networks.ts";
 
 /**
  * The pods' network is one more bridge among `Networks`, so that a pod's sandbox is plugged in by the engine exactly as a Docker
@@ -21,24 +21,49 @@ export interface PodNetworkOptions {
   readonly bridgeName: string;
 }
 
-/** Makes the pods' network, or finds it as it was. Throws `conflict` when it is there with another range. */
+/**
+ * Makes the pods' network, or finds it as it was; with another range it is made anew, unless pods are on it: then it stays until none is.
+ */
 export async function ensurePodNetwork(networks: Networks, options: PodNetworkOptions): Promise<Network> {
   const found = networks.find(POD_NETWORK);
-  if (found) return found;
-  return networks.create({
-    name: POD_NETWORK,
+  if (found && !isOutdated(networks, found, options.podCidr)) return found;
+  if (found) await networks.remove(found.id);
+  return networks.create(hiddenNetwork(POD_NETWORK, options.podCidr, options));
+}
+
+function isOutdated(networks: Networks, { id, ipam }: Network, podCidr: string): boolean {
+  return ipam[0]?.subnet !== podCidr && networks.endpoints({ networkId: id }).length === 0;
+}
+
+/** The network between this machine and the nodes that have a network namespace on it: each reaches the others by way of the machine. */
+export const NODE_NETWORK = "gantry-nodes";
+
+export async function ensureNodeNetwork(
+  networks: Networks,
+  options: { readonly nodeCidr: string; readonly clusterCidrs: readonly string[]; readonly bridgeName: string },
+): Promise<Network> {
+  return networks.find(NODE_NETWORK) ?? networks.create(hiddenNetwork(NODE_NETWORK, options.nodeCidr, options));
+}
+
+function hiddenNetwork(
+  name: string,
+  subnet: string,
+  { bridgeName, clusterCidrs }: Pick<PodNetworkOptions, "bridgeName" | "clusterCidrs">,
+): NetworkConfig {
+  return {
+    name,
     driver: "bridge",
     internal: false,
     attachable: false,
     enableIPv6: false,
-    ipam: [{ subnet: options.podCidr }],
+    ipam: [{ subnet }],
     options: {
-      "com.docker.network.bridge.name": options.bridgeName,
+      "com.docker.network.bridge.name": bridgeName,
       [OPTION_HIDDEN]: "true",
-      [OPTION_NO_MASQUERADE]: options.clusterCidrs.join(","),
+      [OPTION_NO_MASQUERADE]: clusterCidrs.join(","),
     },
     labels: {},
-  });
+  };
 }
 
 /** Opens a TCP connection from inside a network namespace (port forwarding to a pod's loopback). */

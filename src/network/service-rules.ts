@@ -12,6 +12,7 @@ import { guardRules } from "./bridge/guard-rules.ts";
 import type { RuleFamily } from "./bridge/rule-model.ts";
 import { tableKeeper } from "./bridge/table-keeper.ts";
 import { tableName } from "./open-networks.ts";
+import { withinNetns } from "./within.ts";
 import { checkService, compileService, type OwnSet, type Unit } from "./services/compile.ts";
 import { baseChains, serviceTableChanges, sharedSetDefinition } from "./services/service-table.ts";
 import { sharedElements, type ElementChange, type SharedElements } from "./services/shared-elements.ts";
@@ -57,6 +58,8 @@ export interface ServiceRulesOptions {
   readonly podRanges: readonly string[];
   /** Leads this host's own packets to services where it has no default route: the service range, by the pods' bridge. */
   readonly hostRoute?: HostRoute;
+  /** Where the namespace of the host is mounted whose rules these are; this machine's by default. */
+  readonly netns?: string | undefined;
   readonly logger?: Logger;
   readonly clock?: Clock;
 }
@@ -73,14 +76,15 @@ export interface ServiceRules {
 /** The rules start empty: what an earlier run left is replaced by the first `apply`. */
 export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   const { logger = silentLogger, clock = systemClock } = options;
-  const nft = openNftables();
+  const within = withinNetns(options.netns);
+  const nft = within(openNftables);
   const name = `${tableName(options.instance)}-services`;
   const units = new Map<string, Unit>();
   const shared: Record<RuleFamily, SharedElements> = { ip: sharedElements(), ip6: sharedElements() };
   const whole = (table: Table, family: RuleFamily): Change[] =>
     familyChanges(table, family, options.podRanges, units, shared[family].all());
   const keeper = tableKeeper(nft, name, { whole, chains: (family) => unitChains(family, units) }, logger);
-  const unwatch = guardRules(keeper, clock, logger);
+  const unwatch = guardRules(keeper, clock, logger, within);
   return {
     apply(services) {
       services.forEach(checkService);
@@ -94,13 +98,17 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
         // The table was not as we left it.
         keeper.restore();
       }
-      if (options.hostRoute) setHostRoute(options.hostRoute);
-      forgetStaleDatagramFlows(difference, logger);
+      const { hostRoute } = options;
+      within(() => {
+        if (hostRoute) setHostRoute(hostRoute);
+        forgetStaleDatagramFlows(difference, logger);
+      });
     },
     remove() {
       unwatch();
       keeper.remove();
-      if (options.hostRoute) deleteHostRoute(options.hostRoute);
+      const { hostRoute } = options;
+      if (hostRoute) within(() => deleteHostRoute(hostRoute));
     },
     close() {
       unwatch();

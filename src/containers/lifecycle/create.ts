@@ -55,7 +55,7 @@ export async function createContainer(context: EngineContext, config: ContainerC
 function completed(config: ContainerConfig, id: string): ContainerConfig {
   if (config.hostname !== "") return config;
   const { network, uts } = config.namespaces;
-  if (network.kind === "host" || uts.kind === "host") return { ...config, hostname: hostname() };
+  if ((network.kind === "host" && network.netns === undefined) || uts.kind === "host") return { ...config, hostname: hostname() };
   return { ...config, hostname: id.slice(0, 12) };
 }
 

@@ -17,6 +17,7 @@ export function joinedNamespaces(
     if (user) joined.user = `/proc/${target}/ns/user`;
   };
   if (network.kind === "container") join("network", "net", network.id);
+  if (network.kind === "host" && network.netns !== undefined) joined.network = network.netns;
   if (ipc.kind === "container") {
     refusePrivateIpc(registry.find(ipc.id), ipc.id);
     join("ipc", "ipc", ipc.id);

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
-import type { ContainerConfig, MountConfig, NetworkAttachment, Security } from "#containers/engine.ts";
+import type { ContainerConfig, MountConfig, Namespaces, NetworkAttachment, Security } from "#containers/engine.ts";
 import { parseSignal } from "#formats/docker-signals.ts";
 import type { Image } from "#images/image-store.ts";
 import type { PortMapping } from "#network/networks.ts";
@@ -50,6 +50,8 @@ export interface ContainerInputs {
   readonly domain: string;
   readonly nodeMemoryBytes: number;
   readonly lowestOomScoreAdj: number;
+  /** As of NodeConfig. */
+  readonly netns: string | undefined;
   /** Undefined: the default profile. */
   readonly seccomp: Security["seccomp"];
   /** All capabilities of the kernel, for privileged containers and `ALL`. */
@@ -89,9 +91,12 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     mounts: [...mountsOf(container, inputs), terminationMount(container, inputs.terminationFile)],
     readonlyRoot: context.readOnlyRootFilesystem === true,
     namespaces: {
-      network: pod.spec?.hostNetwork ? { kind: "host" } : { kind: "container", id: inputs.sandboxId },
+      network: pod.spec?.hostNetwork ? nodeNetwork(inputs.netns) : { kind: "container", id: inputs.sandboxId },
       ipc: pod.spec?.hostIPC ? { kind: "host" } : { kind: "container", id: inputs.sandboxId },
-      uts: pod.spec?.hostNetwork ? { kind: "host" } : { kind: "container", id: inputs.sandboxId },
+      uts:
+        pod.spec?.hostNetwork && inputs.netns === undefined
+          ? { kind: "host" }
+          : { kind: "container", id: inputs.sandboxId },
       pid: pod.spec?.hostPID
         ? { kind: "host" }
         : pod.spec?.shareProcessNamespace
@@ -114,12 +119,20 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
 export function sandboxConfig(
   pod: Pod,
   attempt: number,
-  options: { podNetwork: string; domain: string; aliases: readonly string[]; lowestOomScoreAdj: number },
+  options: {
+    podNetwork: string;
+    domain: string;
+    aliases: readonly string[];
+    lowestOomScoreAdj: number;
+    nodeName: string;
+    netns: string | undefined;
+  },
 ): ContainerConfig {
   const hostNetwork = pod.spec?.hostNetwork === true;
   const network: NetworkAttachment = { network: options.podNetwork, aliases: options.aliases, ports: hostPorts(pod) };
   return {
     ...common(pod, SANDBOX_NAME, attempt, options.domain),
+    ...(hostNetwork && options.netns !== undefined ? { hostname: options.nodeName } : {}),
     image: "",
     imageId: undefined,
     args: ["/pause"],
@@ -132,9 +145,9 @@ export function sandboxConfig(
     mounts: [],
     readonlyRoot: true,
     namespaces: {
-      network: hostNetwork ? { kind: "host" } : { kind: "new" },
+      network: hostNetwork ? nodeNetwork(options.netns) : { kind: "new" },
       ipc: pod.spec?.hostIPC ? { kind: "host" } : { kind: "shareable" },
-      uts: hostNetwork ? { kind: "host" } : { kind: "new" },
+      uts: hostNetwork && options.netns === undefined ? { kind: "host" } : { kind: "new" },
       pid: pod.spec?.hostPID ? { kind: "host" } : { kind: "new" },
       cgroup: "private",
     },
@@ -150,6 +163,11 @@ export function sandboxConfig(
     log: { driver: "none", maxBytes: 0, maxFiles: 0 },
     origin: { pod: { uid: pod.metadata.uid } },
   };
+}
+
+/** The network that `hostNetwork` speaks of: the machine's, or that of a node which has one of its own. */
+function nodeNetwork(netns: string | undefined): Namespaces["network"] {
+  return { kind: "host", ...(netns === undefined ? {} : { netns }) };
 }
 
 function common(

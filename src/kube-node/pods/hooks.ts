@@ -19,7 +19,12 @@ export async function runHook(
   }
   return runProbe(
     handler,
-    { container, podIp, exec: (command, limitMs) => execCapture(deps.engine, containerId, command, limitMs) },
+    {
+      container,
+      podIp,
+      exec: (command, limitMs) => execCapture(deps.engine, containerId, command, limitMs),
+      connect: deps.host.connect,
+    },
     timeoutMs,
   );
 }

@@ -10,6 +10,8 @@ export const LABEL = {
   kind: "io.kubernetes.docker.type",
   restartCount: "io.kubernetes.container.restartCount",
   sandboxId: "io.kubernetes.sandbox.id",
+  /** Gantry's own: the node, when it is not the machine's own. */
+  node: "gantry.node",
 } as const;
 
 /** Annotations of static pods and their mirrors in the API (kubelet/types). */

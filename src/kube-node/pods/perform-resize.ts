@@ -16,8 +16,7 @@ export function grantedResizes(state: PodState, observed: ObservedPod): ReturnTy
     state.resize = undefined;
     return wanted;
   }
-  const { cpus, memoryBytes } = deps.host.capacity;
-  const hindrance = resizeHindrance(pod, deps.othersRequest(uid), { cpuMillis: cpus * 1000, memoryBytes });
+  const hindrance = resizeHindrance(pod, deps.othersRequest(uid), deps.host.capacity());
   if (hindrance?.kind === "pending") {
     if (state.resize?.kind !== "pending" || state.resize.message !== hindrance.message)
       deps.events.record(pod, "Warning", `Resize${hindrance.reason}`, hindrance.message);

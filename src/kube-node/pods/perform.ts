@@ -58,6 +58,8 @@ async function startSandbox(state: PodState, attempt: number, observed: Observed
     domain: deps.config.clusterDomain,
     aliases: [],
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
+    nodeName: deps.config.name,
+    netns: deps.config.netns,
   });
   const { id } = await deps.engine.create(config);
   try {
@@ -136,7 +138,7 @@ async function makeVolumes(state: PodState, ips: readonly string[]): Promise<Pre
     host: deps.host,
     images: deps.images,
     image: ({ name, image }) => state.puller.ensure(pod, { name, ...asImageOf(image) }, state.aborter.signal),
-    memoryBytes: deps.host.capacity.memoryBytes,
+    memoryBytes: deps.host.capacity().memoryBytes,
     claim: (namespace, name) => claimVolume(deps, namespace, name),
     stamp: `${new Date(deps.clock.now()).toISOString().slice(0, 19).replaceAll(/[-:T]/g, "_")}.${state.stamp++}`,
   });

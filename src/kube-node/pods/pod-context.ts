@@ -3,6 +3,7 @@ import { RESOURCES } from "#formats/kube-resources.ts";
 import { GantryError, isGantryError } from "#base/errors.ts";
 import type { KubeObject, Typed } from "#formats/kube-object.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
+import { cpuQuantity } from "../node-object.ts";
 import type { NodeDeps } from "../ports.ts";
 import type { TokenSource } from "../volumes/files.ts";
 import type { ConfigSource } from "./environment.ts";
@@ -38,13 +39,14 @@ export function configSource(deps: NodeDeps): ConfigSource {
 }
 
 export function podFacts({ config, host }: NodeDeps, podIps: readonly string[]): PodFacts {
+  const has = host.capacity();
   return {
     podIps,
     hostIp: config.ip,
     nodeCapacity: {
-      cpu: String(host.capacity.cpus),
-      memory: String(host.capacity.memoryBytes),
-      "ephemeral-storage": String(host.capacity.diskBytes),
+      cpu: cpuQuantity(has.cpuMillis),
+      memory: String(has.memoryBytes),
+      "ephemeral-storage": String(has.diskBytes),
     },
   };
 }

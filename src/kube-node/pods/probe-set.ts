@@ -30,6 +30,7 @@ export function probeSet(
         container,
         podIp: options.podIp(),
         exec: (command, timeoutMs) => execCapture(deps.engine, id, command, timeoutMs),
+        connect: deps.host.connect,
       },
       onChange: options.onChange,
       onFailure: (kind, message) =>

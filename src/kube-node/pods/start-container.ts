@@ -100,8 +100,9 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
     terminationFile: lastWords,
     ...files,
     domain: deps.config.clusterDomain,
-    nodeMemoryBytes: deps.host.capacity.memoryBytes,
+    nodeMemoryBytes: deps.host.capacity().memoryBytes,
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
+    netns: deps.config.netns,
   });
 }
 

@@ -1,7 +1,8 @@
 import { request as httpRequest } from "node:http";
 import { connect as http2Connect } from "node:http2";
 import { request as httpsRequest } from "node:https";
-import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
 import { errorText } from "#base/errors.ts";
 import type { Container, Probe } from "#formats/kube-types.generated.ts";
 
@@ -12,6 +13,8 @@ export interface ProbeTarget {
   readonly podIp: string;
   /** Runs a command in the container: exit code and the first bytes of its output. */
   exec(command: readonly string[], timeoutMs: number): Promise<{ code: number; output: string }>;
+  /** Begins a connection from the node. */
+  connect(host: string, port: number): Promise<Socket>;
 }
 
 /** Longest body of a failed HTTP probe that is shown, and read. */
@@ -28,11 +31,12 @@ export async function runProbe(
     if (probe.httpGet) return await httpProbe(probe.httpGet, target, timeoutMs);
     if (probe.tcpSocket)
       return await tcpProbe(
+        target,
         probe.tcpSocket.host || target.podIp,
         resolvePort(probe.tcpSocket.port, target.container),
         timeoutMs,
       );
-    if (probe.grpc) return await grpcProbe(target.podIp, probe.grpc.port, probe.grpc.service ?? "", timeoutMs);
+    if (probe.grpc) return await grpcProbe(target, probe.grpc.port, probe.grpc.service ?? "", timeoutMs);
     return { ok: false, message: "missing probe handler" };
   } catch (error) {
     return { ok: false, message: errorText(error) };
@@ -44,7 +48,7 @@ async function execProbe(command: readonly string[], target: ProbeTarget, timeou
   return code === 0 ? { ok: true } : { ok: false, message: output };
 }
 
-function httpProbe(
+async function httpProbe(
   action: NonNullable<Probe["httpGet"]>,
   target: ProbeTarget,
   timeoutMs: number,
@@ -57,13 +61,14 @@ function httpProbe(
     path: action.path || "/",
     headers: { "User-Agent": "kube-probe/1.36", Accept: "*/*", Connection: "close", ...headers },
     agent: false,
-    // Kubernetes does not verify certificates of probes.
-    rejectUnauthorized: false,
     signal: AbortSignal.timeout(timeoutMs),
   };
   const url = `${secure ? "https" : "http"}://${options.host}:${options.port}${options.path}`;
+  const socket = await target.connect(options.host, options.port);
+  // Kubernetes does not verify certificates of probes.
+  const createConnection = (): Socket => (secure ? tlsConnect({ socket, rejectUnauthorized: false }) : socket);
   return new Promise((resolve) => {
-    const call = (secure ? httpsRequest : httpRequest)(options, (response) => {
+    const call = (secure ? httpsRequest : httpRequest)({ ...options, createConnection }, (response) => {
       const status = response.statusCode ?? 0;
       let size = 0;
       response.on("data", (chunk: Buffer) => {
@@ -92,14 +97,16 @@ function httpProbe(
   });
 }
 
-function tcpProbe(host: string, port: number, timeoutMs: number): Promise<ProbeResult> {
+async function tcpProbe(target: ProbeTarget, host: string, port: number, timeoutMs: number): Promise<ProbeResult> {
+  const socket = await target.connect(host, port);
   return new Promise((resolve) => {
-    const socket = connect({ host, port, signal: AbortSignal.timeout(timeoutMs) });
+    const timer = setTimeout(() => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)), timeoutMs);
     socket.on("connect", () => {
-      socket.destroy();
       resolve({ ok: true });
+      socket.destroy();
     });
     socket.on("error", (error: Error) => resolve({ ok: false, message: dialText(error, host, port) }));
+    socket.on("close", () => clearTimeout(timer));
   });
 }
 
@@ -111,9 +118,11 @@ function dialText(error: Error, host: string, port: number): string {
 }
 
 /** gRPC health checking (grpc.health.v1.Health/Check): the two messages have one field each, so they are coded here. */
-function grpcProbe(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeResult> {
+async function grpcProbe(target: ProbeTarget, port: number, service: string, timeoutMs: number): Promise<ProbeResult> {
+  const host = target.podIp;
+  const socket = await target.connect(host, port);
   return new Promise((resolve) => {
-    const session = http2Connect(`http://${host}:${port}`);
+    const session = http2Connect(`http://${host}:${port}`, { createConnection: () => socket });
     const settle = (result: ProbeResult): void => {
       cancel();
       session.destroy();

@@ -25,8 +25,8 @@ const HEAD_MS = 10_000;
 
 /** The kubelet's HTTPS API: every path is for those only who are known and have its right. */
 export async function listenKubelet(options: {
-  readonly host: string;
-  readonly port: number;
+  /** Opens a listening socket: its descriptor. */
+  readonly listen: () => number;
   readonly tls: ServerTls;
   readonly access: Access;
   readonly routes: KubeletRoutes;
@@ -51,12 +51,7 @@ export async function listenKubelet(options: {
       else answer(response, isGantryError(error, "not-found") ? 404 : 500, errorText(error));
     });
   });
-  await listen(server, options.host, options.port).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    // Another kubelet has the known port; the Node tells everyone which one it is instead.
-    logger.warn({ port: options.port }, "the kubelet's port is in use: it listens on another");
-    return listen(server, options.host, 0);
-  });
+  await listen(server, options.listen());
   server.unref();
   return {
     port: (server.address() as AddressInfo).port,
@@ -67,10 +62,10 @@ export async function listenKubelet(options: {
   };
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+function listen(server: Server, fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen({ fd }, () => {
       server.off("error", reject);
       resolve();
     });

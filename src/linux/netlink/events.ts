@@ -30,14 +30,19 @@ export interface NetlinkListener {
 }
 
 /**
- * Listens to a multicast group in the calling thread's network namespace; the result stops it. Does not keep the process
- * alive.
+ * Listens to a multicast group in the calling thread's network namespace, or in the one that `within` goes into; the result stops it.
+ * Does not keep the process alive.
  */
-export function listenNetlink(protocol: number, group: number, listener: NetlinkListener): () => void {
+export function listenNetlink(
+  protocol: number,
+  group: number,
+  listener: NetlinkListener,
+  within: (open: () => number) => number = (open) => open(),
+): () => void {
   let stopped = false;
   let current: Socket | undefined;
   const start = (): void => {
-    const stream = streamOf(openGroup(protocol, group));
+    const stream = streamOf(within(() => openGroup(protocol, group)));
     current = stream;
     stream.unref();
     stream.on("data", (bytes: Buffer) => listener.onMessages(decodeMessages(bytes)));

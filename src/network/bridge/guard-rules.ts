@@ -3,12 +3,18 @@ import type { Clock } from "#base/clock.ts";
 import { errorText } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
 import { watchForeignChanges } from "#linux/nftables.ts";
+import { here, type Within } from "../within.ts";
 
 /** Somebody who removes our rules again and again is answered this often. */
 const PAUSE_MS = 1_000;
 
 /** The result stops watching. */
-export function guardRules(rules: { verify(): boolean }, clock: Clock, logger: Logger): () => void {
+export function guardRules(
+  rules: { verify(): boolean },
+  clock: Clock,
+  logger: Logger,
+  within: Within = here,
+): () => void {
   let pausing: (() => void) | undefined;
   let missed = false;
   const look = (): void => {
@@ -17,7 +23,7 @@ export function guardRules(rules: { verify(): boolean }, clock: Clock, logger: L
       return;
     }
     try {
-      if (!rules.verify()) return;
+      if (!within(() => rules.verify())) return;
     } catch (error) {
       logger.error({ error: errorText(error) }, "could not put the firewall rules back");
     }
@@ -28,7 +34,7 @@ export function guardRules(rules: { verify(): boolean }, clock: Clock, logger: L
       look();
     });
   };
-  const unwatch = watchForeignChanges(look);
+  const unwatch = watchForeignChanges(look, within);
   return () => {
     unwatch();
     pausing?.();

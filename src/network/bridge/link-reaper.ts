@@ -6,6 +6,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
 import type { Rtnetlink } from "#linux/rtnetlink.ts";
 import { errorText } from "#base/errors.ts";
+import { here, type Within } from "../within.ts";
 
 const GRACE_MS = 200;
 
@@ -17,7 +18,13 @@ export interface LinkReaper {
 }
 
 /** `group`: a number that marks the links to be removed, of this instance only. */
-export function linkReaper(rtnetlink: Rtnetlink, clock: Clock, group: number, logger: Logger): LinkReaper {
+export function linkReaper(
+  rtnetlink: Rtnetlink,
+  clock: Clock,
+  group: number,
+  logger: Logger,
+  within: Within = here,
+): LinkReaper {
   const cut = new Set<string>();
   let cancel: (() => void) | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -26,7 +33,10 @@ export function linkReaper(rtnetlink: Rtnetlink, clock: Clock, group: number, lo
     cut.clear();
     if (left.length === 0) return;
     for (const { index } of left) rtnetlink.setLink(index, { group });
-    await rtnetlink.deleteGroupLater(group);
+    let removal: Promise<void> = Promise.resolve();
+    // Its socket is opened where the links are; the rest goes on by itself.
+    within(() => void (removal = rtnetlink.deleteGroupLater(group)));
+    await removal;
   };
   const flush = (): Promise<void> => {
     cancel?.();

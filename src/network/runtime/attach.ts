@@ -40,7 +40,7 @@ function attachSteps(runtime: Runtime, live: LiveNetwork, request: AttachRequest
   const id = hexId(runtime.random);
   const netns = openOwnerNetns(request);
   undo.push(() => close(netns));
-  const identity = netnsIdentity(request.pid);
+  const identity = netnsIdentity(request.netnsPath ?? request.pid);
   const base = {
     id,
     owner: request.owner,
@@ -51,6 +51,7 @@ function attachSteps(runtime: Runtime, live: LiveNetwork, request: AttachRequest
   const own = {
     name,
     pid: request.pid,
+    ...(request.netnsPath === undefined ? {} : { netnsPath: request.netnsPath }),
     netns: identity,
     defaultGateway: request.defaultGateway,
     dns: request.dns ?? [],
@@ -91,9 +92,9 @@ function keep(runtime: Runtime, endpoint: StoredEndpoint, undo: Undo): void {
   undo.push(() => void runtime.endpoints.delete(endpoint.id));
 }
 
-function openOwnerNetns({ pid, owner }: AttachRequest): number {
+function openOwnerNetns({ pid, netnsPath, owner }: AttachRequest): number {
   try {
-    return openNetns(pid);
+    return openNetns(netnsPath ?? pid);
   } catch (error) {
     if (!isSyscallError(error, "ENOENT", "ESRCH")) throw error;
     throw new GantryError(
@@ -105,9 +106,10 @@ function openOwnerNetns({ pid, owner }: AttachRequest): number {
   }
 }
 
-/** Device and inode of a process's network namespace; "" when there is no such process. */
-export function netnsIdentity(pid: number): string {
-  const found = statSync(`/proc/${pid}/ns/net`, { throwIfNoEntry: false });
+/** Device and inode of the network namespace of a process or at a path; "" when there is none. */
+export function netnsIdentity(namespace: number | string): string {
+  const path = typeof namespace === "number" ? `/proc/${namespace}/ns/net` : namespace;
+  const found = statSync(path, { throwIfNoEntry: false });
   return found ? `${found.dev}:${found.ino}` : "";
 }
 

@@ -52,15 +52,16 @@ function takeAgain({ bridge }: LiveNetwork, { ipv4, ipv6 }: StoredEndpoint): voi
   if (ipv6 !== "") bridge?.ipv6?.take(ipv6);
 }
 
-export async function reconcile(runtime: Runtime, liveOwners: ReadonlySet<string>): Promise<void> {
+/** What is cut off is to be flushed by the reaper then. */
+export function reconcile(runtime: Runtime, liveOwners: ReadonlySet<string>): void {
   for (const endpoint of Array.from(runtime.endpoints.values())) {
-    const alive = liveOwners.has(endpoint.owner) && netnsIdentity(endpoint.pid) === endpoint.netns;
+    const alive =
+      liveOwners.has(endpoint.owner) && netnsIdentity(endpoint.netnsPath ?? endpoint.pid) === endpoint.netns;
     if (alive) takeUp(runtime, endpoint);
     else detach(runtime, endpoint);
   }
   cutStrangers(runtime);
   runtime.rules.restore();
-  await runtime.reaper.flush();
 }
 
 /** The link may have been lost (its bridge was deleted by hand); the name server certainly was. */
@@ -69,7 +70,7 @@ function takeUp(runtime: Runtime, endpoint: StoredEndpoint): void {
   if (!live?.bridge) return;
   let netns: number | undefined;
   try {
-    netns = openNetns(endpoint.pid);
+    netns = openNetns(endpoint.netnsPath ?? endpoint.pid);
     if (!runtime.rtnetlink.link(endpoint.hostLink)) plugIn(runtime, live, live.bridge, endpoint, netns);
     rejoinBridge(runtime, live.bridge.name, endpoint.hostLink);
     runtime.names.join(endpoint, netns);

@@ -25,6 +25,7 @@ export interface StoredEndpoint extends Endpoint {
   /** The owner's name, for messages and reverse lookups. */
   readonly name: string;
   readonly pid: number;
+  readonly netnsPath?: string;
   /** Identity of the owner's network namespace: a process id may have been given away meanwhile. */
   readonly netns: string;
   /** The host's end; "" for endpoints of host and null networks. */

@@ -1,0 +1,163 @@
+import { GantryError } from "#base/errors.ts";
+import type { Logger } from "#base/logger.ts";
+import { keyedSerial } from "#base/serial.ts";
+import { RESOURCES } from "#formats/kube-resources.ts";
+import type { NodeAddition, NodeInfo } from "#cli/ports.ts";
+import { isGantryError } from "#base/errors.ts";
+import type { ContainerSide } from "./container-side.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { checkNodeName } from "./node-options.ts";
+import { freeIndex, nodeRanges, type NodeRecord, type NodeRecords, type NodeWish } from "./node-records.ts";
+import { endContainers, removeContainers, startFurtherNode, type FurtherNode } from "./further-node.ts";
+import { startNode, type NodeSide, type NodeSideOptions } from "./node-side.ts";
+import { nodeStreamsOf } from "./node-streams.ts";
+import type { Ranges } from "./ranges.ts";
+
+export interface NodeSetOptions {
+  readonly containers: ContainerSide;
+  readonly control: ControlPlane;
+  readonly records: NodeRecords;
+  readonly ranges: Ranges;
+  /** Of the machine's own node; further ones differ in name, addresses and places. */
+  readonly own: NodeSideOptions;
+  readonly ownPodNetwork: string;
+  /** Of the bridge between the machine and its further nodes. */
+  readonly nodeBridge: string;
+  readonly logger: Logger;
+}
+
+/** All nodes on this machine: its own, and further ones that have a network namespace each. */
+export interface NodeSet {
+  readonly own: NodeSide;
+  readonly streams: ReturnType<typeof nodeStreamsOf>;
+  list(): readonly NodeInfo[];
+  /** Makes a node; resolves when it is Ready. */
+  add(addition: NodeAddition): Promise<void>;
+  /** Plugs in and switches on again. */
+  start(name: string): Promise<void>;
+  /** Switches it off, as a machine whose power fails: its containers end at once. */
+  stop(name: string): Promise<void>;
+  /** Pulls its cable: its containers run on, and nobody reaches it. */
+  partition(name: string): Promise<void>;
+  /** Takes it and everything on it away, also from the cluster. */
+  remove(name: string): Promise<void>;
+  close(keep: { readonly services: boolean }): void;
+  /** After `close`, when no pod runs any more: what was made on the host for the nodes leaves it. */
+  dismantle(): Promise<void>;
+}
+
+/** Starts the machine's own node and those that are written down, all at once. */
+export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
+  const { containers, control, records, own: ownOptions } = options;
+  const running = new Map<string, FurtherNode>();
+  const serial = keyedSerial();
+  const count = (): number => records.all().length + 1;
+  const own = { ...ownOptions, sharedBy: count };
+  const begin = async (record: NodeRecord): Promise<void> => {
+    const node = await startFurtherNode({ ...options, own }, record);
+    running.set(record.name, node);
+  };
+  const [side] = await Promise.all([
+    startNode(containers, control, options.ownPodNetwork, own),
+    ...records.all().map((record) => (record.wish === "stopped" ? holdDown(options, record) : begin(record))),
+  ]);
+  const recordOf = (name: string): NodeRecord => {
+    const found = records.all().find((record) => record.name === name);
+    if (found) return found;
+    if (name === own.name)
+      throw new GantryError(
+        "unsupported",
+        `node ${name} is the machine itself, with the API server on it: only the nodes that were added can be stopped, partitioned or removed`,
+      );
+    throw new GantryError("not-found", `node ${name} not found`);
+  };
+  const shareAnew = (): void => {
+    side.kubelet.report();
+    for (const { kubelet } of running.values()) kubelet.report();
+  };
+  const off = async (name: string): Promise<void> => {
+    running.get(name)?.close({ services: true });
+    running.delete(name);
+    await endContainers(containers, name);
+    containers.nodes.setCut(name, true);
+  };
+  const toState = async (name: string, wish: NodeWish): Promise<void> => {
+    const record = recordOf(name);
+    if (wish === "stopped") await off(name);
+    else {
+      containers.nodes.setCut(name, wish === "partitioned");
+      const node = running.get(name);
+      if (!node) await begin({ ...record, wish });
+      else node.setCut(wish === "partitioned");
+    }
+    records.put({ ...record, wish });
+  };
+  const inTurn = <T>(run: () => Promise<T>): Promise<T> => serial.run("nodes", run);
+  return {
+    own: side,
+    streams: nodeStreamsOf((name) => {
+      if (name === own.name) return side.kubelet.streams;
+      const node = running.get(name);
+      return node?.isCut ? undefined : node?.kubelet.streams;
+    }),
+    list: () => [
+      { name: own.name, ip: own.ip, podCidr: own.podCidr, state: "running", isOwn: true },
+      ...records.all().map(({ name, index, wish }) => ({
+        name,
+        ...nodeRanges(options.ranges, index),
+        state: wish,
+        isOwn: false,
+      })),
+    ],
+    add: ({ name, labels, taints }) =>
+      inTurn(async () => {
+        checkNodeName(name);
+        if (name === own.name || records.all().some((record) => record.name === name))
+          throw new GantryError("already-exists", `node ${name} already exists`);
+        const record: NodeRecord = { name, index: freeIndex(records.all()), labels, taints, wish: "running" };
+        nodeRanges(options.ranges, record.index);
+        records.put(record);
+        await begin(record);
+        shareAnew();
+      }),
+    start: (name) => inTurn(() => toState(name, "running")),
+    stop: (name) => inTurn(() => toState(name, "stopped")),
+    partition: (name) => inTurn(() => toState(name, "partitioned")),
+    remove: (name) =>
+      inTurn(async () => {
+        recordOf(name);
+        const node = running.get(name);
+        await off(name);
+        await removeContainers(containers, name);
+        await node?.kubelet.unmountVolumes();
+        await containers.nodes.disconnect(name);
+        await containers.nodes.remove(name);
+        records.delete(name);
+        await deleteNode(control, name);
+        shareAnew();
+      }),
+    close(keep) {
+      side.close(keep);
+      for (const node of running.values()) node.close(keep);
+    },
+    async dismantle() {
+      await side.kubelet.unmountVolumes();
+      for (const { kubelet } of running.values()) await kubelet.unmountVolumes();
+      for (const { name } of records.all()) await containers.nodes.disconnect(name);
+    },
+  };
+}
+
+/** A node that was switched off before this start stays so: it is there, without a cable. */
+async function holdDown({ containers }: NodeSetOptions, { name }: NodeRecord): Promise<void> {
+  await containers.nodes.open(name);
+  containers.nodes.setCut(name, true);
+}
+
+async function deleteNode({ client }: ControlPlane, name: string): Promise<void> {
+  const absent = (error: unknown): void => {
+    if (!isGantryError(error, "not-found")) throw error;
+  };
+  await client.delete(RESOURCES.nodes, undefined, name).catch(absent);
+  await client.delete(RESOURCES.leases, "kube-node-lease", name).catch(absent);
+}
