@@ -65,8 +65,13 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
     return { definition, namespace: definition.namespaced ? (namespace ?? "") : "", name, subresource };
   };
   return {
-    async get<T extends KubeObject>(resource: Typed<T>, namespace: string | undefined, name: string): Promise<T> {
-      const ref = refer(resource, namespace, name);
+    async get<T extends KubeObject>(
+      resource: Typed<T>,
+      namespace: string | undefined,
+      name: string,
+      subresource = "",
+    ): Promise<T> {
+      const ref = refer(resource, namespace, name, subresource);
       return served<T>(ref, await service.get(context(), ref));
     },
     async list<T extends KubeObject>(resource: Typed<T>, options: ListQuery = {}) {

@@ -8,7 +8,13 @@ import type { KubeObject, Typed } from "#formats/kube-object.ts";
  * Status document in `details.status`.
  */
 export interface KubeClient {
-  get<T extends KubeObject>(resource: Typed<T>, namespace: string | undefined, name: string): Promise<T>;
+  /** With `subresource`, that document of the object: its `scale`. */
+  get<T extends KubeObject>(
+    resource: Typed<T>,
+    namespace: string | undefined,
+    name: string,
+    subresource?: string,
+  ): Promise<T>;
   list<T extends KubeObject>(resource: Typed<T>, options?: ListOptions): Promise<ObjectList<T>>;
   /** Live changes after `resourceVersion`. The iteration ends when `signal` fires or the server ends the watch; it throws `gone` when the version is too old. */
   watch<T extends KubeObject>(resource: Typed<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;

@@ -46,7 +46,8 @@ export function httpsClient(credentials: Credentials, options: HttpsClientOption
     document,
     resources: () => discoverResources(document),
     close: wire.close,
-    get: (resource, namespace, name) => object({ method: "GET", path: resourcePath(resource, namespace, name) }),
+    get: (resource, namespace, name, subresource) =>
+      object({ method: "GET", path: resourcePath(resource, namespace, name, subresource) }),
     async list<T extends KubeObject>(resource: Typed<T>, options: ListOptions = {}) {
       const { limit, continue: continued, resourceVersion } = options;
       const query = queryString({ ...selectorQuery(options), limit, continue: continued, resourceVersion });

@@ -16,6 +16,7 @@ import { endpointsController } from "./controllers/endpoints/controller.ts";
 import { endpointSliceController } from "./controllers/endpointslice/controller.ts";
 import { endpointSliceMirroringController } from "./controllers/endpointslice-mirroring/controller.ts";
 import { garbageCollector } from "./controllers/garbage-collector/controller.ts";
+import { horizontalPodAutoscaler } from "./controllers/horizontal-pod-autoscaler/controller.ts";
 import { jobController } from "./controllers/job/controller.ts";
 import { loadBalancerController } from "./controllers/load-balancer/controller.ts";
 import { namespaceController } from "./controllers/namespace/controller.ts";
@@ -59,6 +60,7 @@ const CONTROLLERS = {
   "endpointslice-mirroring-controller": endpointSliceMirroringController,
   "ephemeral-volume-controller": ephemeralVolumeController,
   "garbage-collector-controller": garbageCollector,
+  "horizontal-pod-autoscaler-controller": horizontalPodAutoscaler,
   "job-controller": jobController,
   "namespace-controller": namespaceController,
   "node-ipam-controller": (context, { clusterCidr }) =>

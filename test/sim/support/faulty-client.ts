@@ -67,7 +67,8 @@ export function faultyClient(
     }
   }
   return {
-    get: (resource, namespace, name) => call("get", () => client.get(resource, namespace, name)),
+    get: (resource, namespace, name, subresource) =>
+      call("get", () => client.get(resource, namespace, name, subresource)),
     list: (resource, options) => call("list", () => client.list(resource, options)),
     watch,
     create: (resource, object, options) => call("create", () => client.create(resource, object, options)),
