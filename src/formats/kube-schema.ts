@@ -1,5 +1,6 @@
 // What the Kubernetes API's kinds are made of: fields, types, list semantics, defaults, enums.
 // Built from kube-schema/schema.generated.ts on first use, each type when it is first reached.
+import { createHash } from "node:crypto";
 import { SCHEMA_JSON } from "./kube-schema/schema.generated.ts";
 
 export type ScalarType =
@@ -249,4 +250,12 @@ function readType(code: string): Schema {
     default:
       return SCALARS[code] ?? ANY;
   }
+}
+
+let fingerprint: string | undefined;
+
+/** Changes whenever a built-in kind does. */
+export function schemaFingerprint(): string {
+  fingerprint ??= createHash("sha256").update(SCHEMA_JSON).digest("hex");
+  return fingerprint;
 }

@@ -30,6 +30,12 @@ spec:
       - {name: web, image: "nginx:1", ports: [{containerPort: 80}]}
 `;
 
+const DEPLOYMENT_SPEC = {
+  replicas: 1,
+  selector: { matchLabels: { app: "two" } },
+  template: { metadata: { labels: { app: "two" } }, spec: { containers: [{ name: "c", image: "nginx:1" }] } },
+};
+
 describe("kubectl on the API server", () => {
   it("finds its way: version, resources, who and what one may", async (t) => {
     const { kubectl } = await startApiServer(t);
@@ -185,6 +191,44 @@ describe("kubectl on the API server", () => {
     assert.match(await kubectl(["diff", "-f", "-"], { stdin: DEPLOYMENT, fails: true }), /^$/);
   });
 
+  it("applies a list of objects, and says what is wrong inside", async (t) => {
+    const { kubectl } = await startApiServer(t);
+    const list = JSON.stringify({
+      apiVersion: "v1",
+      kind: "List",
+      items: [
+        { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "one" }, data: { a: "1" } },
+        { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "two" }, spec: DEPLOYMENT_SPEC },
+      ],
+    });
+    const created = await kubectl(["apply", "-f", "-"], { stdin: list });
+    assert.equal(created, "configmap/one created\ndeployment.apps/two created\n");
+    const wrong = list.replace('"replicas"', '"replicass"');
+    assert.match(
+      await kubectl(["apply", "-f", "-"], { stdin: wrong, fails: true }),
+      /unknown field "replicass" in io\.k8s\.api\.apps\.v1\.DeploymentSpec|unknown field "spec\.replicass"/,
+    );
+  });
+
+  it("keeps documents of types by their hash", async (t) => {
+    const { request } = await startApiServer(t);
+    const index = (await request("GET", "/openapi/v3")).json() as unknown as {
+      paths: Record<string, { serverRelativeURL: string }>;
+    };
+    const url = index.paths["apis/apps/v1"]?.serverRelativeURL ?? "";
+    const kept = await request("GET", url);
+    assert.equal(kept.status, 200);
+    assert.equal(kept.headers["cache-control"], "public, immutable");
+    assert.ok(Date.parse(String(kept.headers["expires"])) > Date.now() + 300 * 86_400_000);
+    const moved = await request("GET", "/openapi/v3/apis/apps/v1?hash=OLD");
+    assert.equal(moved.status, 301);
+    assert.equal(moved.headers["location"], url);
+    const again = await request("GET", url, { headers: { "if-none-match": String(kept.headers["etag"]) } });
+    assert.equal(again.status, 304);
+    const refused = await request("GET", "/openapi/v2", { headers: { accept: "application/xml" } });
+    assert.equal(refused.status, 406);
+  });
+
   it("edits with the editor of the user", async (t) => {
     const { kubectl, folder } = await startApiServer(t);
     await kubectl(["create", "-f", "-"], { stdin: CONFIG_MAP });
@@ -264,5 +308,8 @@ describe("kubectl on the API server", () => {
     assert.match(await kubectl(["describe", "ns", "default"]), /Status: +Active/);
     assert.match(await kubectl(["explain", "pod.spec.containers.image"]), /FIELD: image <string>/);
     assert.match(await kubectl(["explain", "deployment", "--recursive"]), /progressDeadlineSeconds\t<integer>/);
+    const second = await kubectl(["explain", "pod.spec.containers.image", "--output=plaintext-openapiv2"]);
+    assert.match(second, /FIELD: +image <string>/);
+    assert.match(second, /image name/);
   });
 });

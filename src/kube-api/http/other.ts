@@ -1,16 +1,15 @@
 // Paths that are no resources: discovery, OpenAPI, health, version, metrics, token keys.
-import { createHash } from "node:crypto";
 import { requireAccess, type Authorizer } from "../auth/authorizer.ts";
 import type { Tokens } from "../auth/tokens.ts";
 import type { User } from "../context.ts";
-import { failure, notAcceptable, unknownPath } from "../status.ts";
+import { failure, unknownPath } from "../status.ts";
 import type { Discovery } from "./discovery.ts";
 import { header, send, type Response } from "./exchange.ts";
 import type { Health } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import { parseAccept } from "./negotiation.ts";
 import type { OpenApi } from "./openapi.ts";
-import { replyBytes, replyValue, type Reply } from "./respond.ts";
+import { replyValue, type Reply } from "./respond.ts";
 import { VERSION } from "../version.ts";
 
 export interface OtherServer {
@@ -49,7 +48,7 @@ export async function serveOther(server: OtherServer, request: OtherRequest): Pr
   const document = await documentAt(server, path, request.query);
   if (document) return replyValue(reply, 200, document);
   if (path === "/metrics") return serveText(reply.response, await server.metrics.text());
-  if (path.startsWith("/openapi/") && (await serveOpenApi(server.openApi, reply, path))) return;
+  if (path.startsWith("/openapi/") && (await server.openApi.serve(reply, path, request.query.get("hash")))) return;
   throw unknownPath();
 }
 
@@ -111,20 +110,6 @@ function serveAggregated(discovery: Discovery, { request, response }: Reply, pat
   }
   return false;
 }
-
-async function serveOpenApi(openApi: OpenApi, reply: Reply, path: string): Promise<boolean> {
-  const { request, response } = reply;
-  const document = await openApi.document(path);
-  if (!document) return false;
-  const types = parseAccept(header(request, "accept") ?? "*/*").map(({ type }) => type);
-  if (!types.some((type) => JSON_TYPES.has(type))) throw notAcceptable(["application/json"]);
-  const etag = `"${createHash("sha256").update(document).digest("hex").toUpperCase()}"`;
-  if (header(request, "if-none-match") === etag) send(response, 304, { etag, vary: "Accept" }, "");
-  else await replyBytes({ ...reply, pretty: false }, 200, [document], { etag, vary: "Accept" });
-  return true;
-}
-
-const JSON_TYPES = new Set(["application/json", "application/*", "*/*"]);
 
 function serveText(response: Response, text: string): void {
   send(response, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }, text);
