@@ -16,7 +16,12 @@ export type Step =
       readonly measure?: boolean;
     }
   /** Each interval one object of each kind; `recreate`: the one before is deleted. */
-  | { readonly op: "churn"; readonly mode: "create" | "recreate"; readonly what: readonly ("node" | "service" | PodName)[]; readonly intervalMs: number }
+  | {
+      readonly op: "churn";
+      readonly mode: "create" | "recreate";
+      readonly what: readonly ("node" | "service" | PodName)[];
+      readonly intervalMs: number;
+    }
   | { readonly op: "delete"; readonly namespace: string; readonly perSecond: number };
 
 export interface Workload {
@@ -44,7 +49,13 @@ function pair(template: PodName, init: number, measured: number, zones?: readonl
   ];
 }
 
-function plain(template: PodName, init: number, measured: number, first: PodName = template, zones?: readonly string[]) {
+function plain(
+  template: PodName,
+  init: number,
+  measured: number,
+  first: PodName = template,
+  zones?: readonly string[],
+) {
   return (count: number): Step[] => [
     nodes(count, zones),
     { op: "pods", count: init, template: first },
@@ -137,7 +148,12 @@ function gated(): Step[] {
 export const WORKLOADS: readonly Workload[] = [
   { name: "SchedulingBasic/5000Nodes_10000Pods", steps: plain("default", 1000, 10_000), goal: 3000, upstream: 680 },
   { name: "SchedulingBasic/5000Nodes_50000Pods", steps: plain("default", 5000, 50_000), goal: 3000, upstream: 810 },
-  { name: "SchedulingPodAntiAffinity/5000Nodes_2000Pods", steps: pair("antiAffinity", 1000, 2000), goal: 1000, upstream: 60 },
+  {
+    name: "SchedulingPodAntiAffinity/5000Nodes_2000Pods",
+    steps: pair("antiAffinity", 1000, 2000),
+    goal: 1000,
+    upstream: 60,
+  },
   {
     name: "SchedulingPodMatchingAntiAffinity/5000Nodes_5000Pods",
     steps: (count) => [
@@ -149,17 +165,68 @@ export const WORKLOADS: readonly Workload[] = [
     goal: 1000,
     upstream: 595,
   },
-  { name: "SchedulingPodAffinity/5000Nodes_5000Pods", steps: pair("affinity", 5000, 5000, ONE), goal: 1000, upstream: 35 },
-  { name: "SchedulingPreferredPodAffinity/5000Nodes_5000Pods", steps: pair("preferredAffinity", 5000, 5000), goal: 1000, upstream: 90 },
-  { name: "SchedulingPreferredPodAntiAffinity/5000Nodes_5000Pods", steps: pair("preferredAntiAffinity", 5000, 5000), goal: 1000, upstream: 90 },
-  { name: "SchedulingNodeAffinity/5000Nodes_10000Pods", steps: plain("nodeAffinity", 5000, 10_000, "nodeAffinity", ONE), goal: 1000, upstream: 220 },
-  { name: "TopologySpreading/5000Nodes_5000Pods", steps: plain("topologySpreading", 5000, 5000, "default", MOONS), goal: 1000, upstream: 460 },
-  { name: "PreferredTopologySpreading/5000Nodes_5000Pods", steps: plain("preferredTopologySpreading", 5000, 5000, "default", MOONS), goal: 1000, upstream: 340 },
+  {
+    name: "SchedulingPodAffinity/5000Nodes_5000Pods",
+    steps: pair("affinity", 5000, 5000, ONE),
+    goal: 1000,
+    upstream: 35,
+  },
+  {
+    name: "SchedulingPreferredPodAffinity/5000Nodes_5000Pods",
+    steps: pair("preferredAffinity", 5000, 5000),
+    goal: 1000,
+    upstream: 90,
+  },
+  {
+    name: "SchedulingPreferredPodAntiAffinity/5000Nodes_5000Pods",
+    steps: pair("preferredAntiAffinity", 5000, 5000),
+    goal: 1000,
+    upstream: 90,
+  },
+  {
+    name: "SchedulingNodeAffinity/5000Nodes_10000Pods",
+    steps: plain("nodeAffinity", 5000, 10_000, "nodeAffinity", ONE),
+    goal: 1000,
+    upstream: 220,
+  },
+  {
+    name: "TopologySpreading/5000Nodes_5000Pods",
+    steps: plain("topologySpreading", 5000, 5000, "default", MOONS),
+    goal: 1000,
+    upstream: 460,
+  },
+  {
+    name: "PreferredTopologySpreading/5000Nodes_5000Pods",
+    steps: plain("preferredTopologySpreading", 5000, 5000, "default", MOONS),
+    goal: 1000,
+    upstream: 340,
+  },
   { name: "MixedSchedulingBasePod/5000Nodes_5000Pods", steps: mixed, goal: 1000, upstream: 140 },
-  { name: "SchedulingRequiredPodAntiAffinityWithNSSelector/5000Nodes_2000Pods", steps: byNamespace("antiAffinityNsSelector", 40, 2000), nodes: 6000, goal: 1000, upstream: 24 },
-  { name: "SchedulingPreferredAntiAffinityWithNSSelector/5000Nodes_2000Pods", steps: byNamespace("preferredAntiAffinityNsSelector", 40, 2000), goal: 1000, upstream: 55 },
-  { name: "SchedulingRequiredPodAffinityWithNSSelector/5000Nodes_2000Pods", steps: byNamespace("affinityNsSelector", 50, 2000, ONE), goal: 1000, upstream: 35 },
-  { name: "SchedulingPreferredAffinityWithNSSelector/5000Nodes_5000Pods", steps: byNamespace("preferredAffinityNsSelector", 50, 5000), goal: 1000, upstream: 90 },
+  {
+    name: "SchedulingRequiredPodAntiAffinityWithNSSelector/5000Nodes_2000Pods",
+    steps: byNamespace("antiAffinityNsSelector", 40, 2000),
+    nodes: 6000,
+    goal: 1000,
+    upstream: 24,
+  },
+  {
+    name: "SchedulingPreferredAntiAffinityWithNSSelector/5000Nodes_2000Pods",
+    steps: byNamespace("preferredAntiAffinityNsSelector", 40, 2000),
+    goal: 1000,
+    upstream: 55,
+  },
+  {
+    name: "SchedulingRequiredPodAffinityWithNSSelector/5000Nodes_2000Pods",
+    steps: byNamespace("affinityNsSelector", 50, 2000, ONE),
+    goal: 1000,
+    upstream: 35,
+  },
+  {
+    name: "SchedulingPreferredAffinityWithNSSelector/5000Nodes_5000Pods",
+    steps: byNamespace("preferredAffinityNsSelector", 50, 5000),
+    goal: 1000,
+    upstream: 90,
+  },
   { name: "PreemptionBasic/1000Nodes", steps: preemption(4000, 1000, false), nodes: 1000, goal: 1000 },
   { name: "PreemptionBasic/5000Nodes", steps: preemption(20_000, 5000, false), goal: 1000 },
   { name: "PreemptionPVs/5000Nodes", steps: preemption(20_000, 5000, true), goal: 1000 },

@@ -17,7 +17,7 @@ import type { EventInterest } from "./scheduler/framework/plugin.ts";
 import { likePods } from "./scheduler/framework/like-pods.ts";
 import type { Profile } from "./scheduler/framework/profile.ts";
 import { schedulingQueue } from "./scheduler/queue/scheduling-queue.ts";
-import { profileOf, type SchedulerContext } from "./scheduler/run/context.ts";
+import { profileOf, type ObservedDecision, type SchedulerContext } from "./scheduler/run/context.ts";
 import { evictFor } from "./scheduler/run/evict.ts";
 import { explanations } from "./scheduler/run/explanations.ts";
 import { schedulingLoop } from "./scheduler/run/loop.ts";
@@ -45,6 +45,8 @@ export interface SchedulerOptions {
   readonly podMaxBackoffMs?: number;
   /** Plugins that are not Gantry's own, by name: what a profile enables is made of these, too. */
   readonly plugins?: Readonly<Record<string, (args: object) => Plugin>>;
+  /** Told of every decision: for measurements. */
+  readonly observe?: (decision: ObservedDecision) => void;
 }
 
 export interface Scheduler {
@@ -156,6 +158,7 @@ function makeContext(
     likePods: new Map(Array.from(profiles.values(), (profile) => [profile, likePods(profile)])),
     assumed: new Set(),
     explanations: explanations(),
+    observe: options.observe,
     currentPod: (key) => pods.cache.get(key),
   };
   return context;

@@ -35,6 +35,12 @@ export interface ClusterState {
   /** Counts all changes; each row has the count of its last one. */
   generation: number;
   generations: Float64Array;
+  /** Counts changes of nodes' labels, and nodes that come and go. */
+  topologyVersion: number;
+  /** Above 0: changes are tried only, and taken back (`withoutTrace`). */
+  untraced: number;
+  /** The rows of the last changes, by generation modulo its length. */
+  readonly changedRows: Int32Array;
 
   readonly resources: ResourceTable;
   readonly labels: LabelTable;
@@ -57,6 +63,8 @@ export interface ClusterState {
 }
 
 const INITIAL_CAPACITY = 64;
+/** Changes whose rows are remembered; what has fallen further behind looks at all rows. */
+export const ROWS_REMEMBERED = 4096;
 const NO_PODS: ReadonlySet<PodInfo> = new Set();
 
 /** Makes an empty cluster. */
@@ -70,6 +78,9 @@ export function clusterState(): ClusterState {
     nodes: [],
     generation: 0,
     generations: new Float64Array(INITIAL_CAPACITY),
+    topologyVersion: 0,
+    untraced: 0,
+    changedRows: new Int32Array(ROWS_REMEMBERED),
     resources: resourceTable(INITIAL_CAPACITY),
     labels: labelTable(INITIAL_CAPACITY, () => presentNodes(cluster)),
     taints: taintTable(INITIAL_CAPACITY),
@@ -115,5 +126,18 @@ export function listen(cluster: ClusterState, listener: PlacementListener): void
 
 /** Marks a row as changed. */
 export function touch(cluster: ClusterState, row: number): void {
-  cluster.generations[row] = ++cluster.generation;
+  if (cluster.untraced > 0) return;
+  const generation = ++cluster.generation;
+  cluster.generations[row] = generation;
+  cluster.changedRows[generation % ROWS_REMEMBERED] = row;
+}
+
+/** Runs something that changes rows and leaves them as they were: for those that follow the changes, nothing happened. Within `run` nothing may follow them. */
+export function withoutTrace<R>(cluster: ClusterState, run: () => R): R {
+  cluster.untraced++;
+  try {
+    return run();
+  } finally {
+    cluster.untraced--;
+  }
 }

@@ -1,4 +1,4 @@
-import type { NodeSelectorRequirement, NodeSelectorTerm } from "#formats/kube-types.generated.ts";
+import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from "#formats/kube-types.generated.ts";
 import { meetsRequirement } from "#formats/node-selectors.ts";
 import { nodeName, type ClusterState } from "./cluster-state.ts";
 
@@ -15,6 +15,33 @@ export function termMatcher(cluster: ClusterState, term: NodeSelectorTerm): RowM
   const [only] = matchers;
   if (only && matchers.length === 1) return only;
   return (row) => matchers.every((matches) => matches(row));
+}
+
+/** Rows that one of the terms matches. */
+export function anyTermMatcher(cluster: ClusterState, terms: readonly NodeSelectorTerm[]): RowMatcher {
+  const matchers = terms.map((term) => termMatcher(cluster, term));
+  const [only] = matchers;
+  if (only && matchers.length === 1) return only;
+  return (row) => matchers.some((matches) => matches(row));
+}
+
+/** Rows with all of the labels of a pod's nodeSelector. */
+export function selectorMatcher(cluster: ClusterState, selector: Record<string, string> | undefined): RowMatcher {
+  const wanted = Object.entries(selector ?? {}).map(([key, value]) => {
+    const column = cluster.labels.column(key);
+    return { values: column.values, id: column.idOf(value) ?? -1 };
+  });
+  return (row) => wanted.every(({ values, id }) => values[row] === id);
+}
+
+/** Rows that the pod's nodeSelector and required node affinity allow; undefined: it has neither. */
+export function podNodeMatcher(cluster: ClusterState, spec: PodSpec | undefined): RowMatcher | undefined {
+  const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  if (!required && !spec?.nodeSelector) return undefined;
+  const selected = selectorMatcher(cluster, spec?.nodeSelector);
+  if (!required) return selected;
+  const affine = anyTermMatcher(cluster, required.nodeSelectorTerms);
+  return (row) => selected(row) && affine(row);
 }
 
 /** Each value of the label is judged once. */

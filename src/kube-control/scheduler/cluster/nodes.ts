@@ -1,5 +1,6 @@
 import type { Node } from "#formats/kube-types.generated.ts";
 import { resourceAmounts } from "#formats/pod-requests.ts";
+import type { Labels } from "#formats/selectors.ts";
 import { podsOn, touch, type ClusterState } from "./cluster-state.ts";
 import { grownBytes, grownFloats, grownInts } from "./grow.ts";
 import { seat, unseat } from "./placements.ts";
@@ -42,6 +43,7 @@ export function removeNode(cluster: ClusterState, name: string): void {
   cluster.rowByName.delete(name);
   cluster.rows = Int32Array.from(cluster.rowByName.values());
   cluster.nodes[row] = undefined;
+  cluster.topologyVersion++;
   cluster.podsByRow[row] = undefined;
   for (const column of cluster.resources.columns()) column.allocatable[row] = 0;
   cluster.labels.setRow(row, undefined);
@@ -52,6 +54,8 @@ export function removeNode(cluster: ClusterState, name: string): void {
 }
 
 function fillRow(cluster: ClusterState, row: number, node: Node): void {
+  const before = cluster.nodes[row];
+  if (!before || !sameLabels(before.metadata.labels, node.metadata.labels)) cluster.topologyVersion++;
   cluster.nodes[row] = node;
   const amounts = resourceAmounts(node.status?.allocatable ?? node.status?.capacity);
   for (const name of amounts.keys()) cluster.resources.ensure(name, (column) => countPlaced(cluster, column));
@@ -60,6 +64,11 @@ function fillRow(cluster: ClusterState, row: number, node: Node): void {
   cluster.taints.setRow(row, node.spec?.taints);
   cluster.unschedulable[row] = node.spec?.unschedulable ? 1 : 0;
   changed(cluster, row);
+}
+
+function sameLabels(a: Labels = {}, b: Labels = {}): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
 /** Fills a new column with what is placed already. */

@@ -1,12 +1,12 @@
 import type { Random } from "#base/random.ts";
 import { nodeName } from "../cluster/cluster-state.ts";
 import type { Diagnosis } from "./diagnosis.ts";
-import { diagnose, feasibleRows, firstObjection, prepareFilters } from "./find-feasible.ts";
+import { diagnose, feasibleRows, firstObjection, prepareFilters, type PreparedFilters } from "./find-feasible.ts";
 import type { LikePods } from "./like-pods.ts";
 import { nominatedAbove, withSeated } from "./nominated.ts";
 import type { Cycle } from "./plugin.ts";
 import type { Profile } from "./profile.ts";
-import { pickHighest, scoreRows, type KnownScores, type Scores } from "./score.ts";
+import { bestNodes, pickHighest, scoreRows, type NodeScore } from "./score.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Where a pod goes, or why nowhere. */
@@ -15,9 +15,8 @@ export type Decision =
       readonly kind: "placed";
       readonly row: number;
       readonly nodeName: string;
-      /** How the feasible nodes scored; undefined when there was only one. */
-      readonly scores: Scores | undefined;
-      readonly verdicts: ReadonlyMap<number, Verdict>;
+      /** The best of the feasible nodes; undefined when there was nothing to compare. */
+      readonly scores: readonly NodeScore[] | undefined;
     }
   | { readonly kind: "no-nodes" }
   | { readonly kind: "unschedulable"; readonly diagnosis: Diagnosis };
@@ -29,20 +28,37 @@ export type Decision =
 export function decide(profile: Profile, cycle: Cycle, random: Random, memory?: LikePods): Decision {
   const { cluster } = cycle;
   if (cluster.rows.length === 0) return { kind: "no-nodes" };
-  const found = feasible(profile, cycle, memory);
-  if (found.kind === "unschedulable") return found;
-  const { verdicts, known } = found;
-  const rows = shareOf(found.rows, profile.percentageOfNodesToScore, cluster.rows.length, random);
-  const promised = cluster.rowByName.get(cycle.pod.pod.status?.nominatedNodeName ?? "");
-  const [first] = rows;
-  // The node whose pods were driven out for this one is taken without comparing.
-  const only = promised !== undefined && rows.includes(promised) ? promised : rows.length === 1 ? first : undefined;
-  if (only !== undefined) {
-    return { kind: "placed", row: only, nodeName: nodeName(cluster, only), scores: undefined, verdicts };
+  const preparation = prepareFilters(profile.filters, cycle);
+  if (preparation.kind === "rejected") return { kind: "unschedulable", diagnosis: preparation.diagnosis };
+  const { prepared } = preparation;
+  const promised = promisedRow(profile, cycle, prepared);
+  if (promised !== undefined) return placedOn(cycle, promised);
+  const nominated = nominatedAbove(cluster, cycle.pod);
+  const local = prepared.localCount === prepared.filters.length;
+  const all = profile.percentageOfNodesToScore >= 100;
+  // Pods for one node each are all different kinds.
+  if (memory && all && prepared.named.length === 0 && (local || nominated.length === 0)) {
+    return memory.decide(cycle, prepared, nominated, random);
   }
-  const scores = scoreRows(profile.scores, cycle, rows, known);
-  const row = rows[pickHighest(scores.total, random.next)] ?? first ?? 0;
-  return { kind: "placed", row, nodeName: nodeName(cluster, row), scores, verdicts };
+  const found = feasible(profile, cycle);
+  if (found.kind === "unschedulable") return found;
+  const rows = shareOf(found.rows, profile.percentageOfNodesToScore, cluster.rows.length, random);
+  const [first = 0] = rows;
+  if (rows.length === 1) return placedOn(cycle, first);
+  const scores = scoreRows(profile.scores, cycle, rows);
+  const row = rows[pickHighest(scores.total, random.next)] ?? first;
+  return { kind: "placed", row, nodeName: nodeName(cluster, row), scores: bestNodes(cluster, scores) };
+}
+
+function placedOn({ cluster }: Cycle, row: number): Decision {
+  return { kind: "placed", row, nodeName: nodeName(cluster, row), scores: undefined };
+}
+
+/** The node whose pods were driven out for this one: it is taken without comparing, when it will do. */
+function promisedRow(profile: Profile, cycle: Cycle, { candidates }: PreparedFilters): number | undefined {
+  const row = cycle.cluster.rowByName.get(cycle.pod.pod.status?.nominatedNodeName ?? "");
+  if (row === undefined || !candidates.includes(row)) return undefined;
+  return rowCheck(profile, cycle)(row) === undefined ? row : undefined;
 }
 
 /** Feasible nodes are compared in full up to this number, whatever the share. */
@@ -56,19 +72,14 @@ function shareOf(rows: Int32Array, percentage: number, nodeCount: number, random
   return Int32Array.from({ length: most }, (_, index) => rows[(start + index) % rows.length] ?? 0);
 }
 
-type Feasible =
-  | {
-      readonly kind: "rows";
-      readonly rows: Int32Array;
-      readonly verdicts: ReadonlyMap<number, Verdict>;
-      readonly known?: KnownScores;
-    }
+export type Feasible =
+  | { readonly kind: "rows"; readonly rows: Int32Array; readonly verdicts: ReadonlyMap<number, Verdict> }
   | { readonly kind: "unschedulable"; readonly diagnosis: Diagnosis };
 
 /** The nodes that pass all filters: with the pods that have places promised, and without them (an affinity may be to such a pod). */
-function feasible(profile: Profile, cycle: Cycle, memory: LikePods | undefined): Feasible {
+export function feasible(profile: Profile, cycle: Cycle): Feasible {
   const nominated = nominatedAbove(cycle.cluster, cycle.pod);
-  if (nominated.length === 0) return filterRows(profile, cycle, memory);
+  if (nominated.length === 0) return filterRows(profile, cycle);
   const { cluster } = cycle;
   const withThem = withSeated(cluster, nominated, () => filterRows(profile, cycle));
   if (withThem.kind === "unschedulable") return withThem;
@@ -85,32 +96,38 @@ function feasible(profile: Profile, cycle: Cycle, memory: LikePods | undefined):
   return { kind: "unschedulable", diagnosis: diagnose(cluster, without.prepared, verdicts) };
 }
 
-function filterRows(profile: Profile, cycle: Cycle, memory?: LikePods): Feasible {
+function filterRows(profile: Profile, cycle: Cycle): Feasible {
   const preparation = prepareFilters(profile.filters, cycle);
   if (preparation.kind === "rejected") return { kind: "unschedulable", diagnosis: preparation.diagnosis };
   const { prepared } = preparation;
   const verdicts = new Map<number, Verdict>();
-  // Pods for one node each are all different kinds.
-  const remembered = prepared.named.length === 0 ? memory?.evaluate(cycle, prepared, verdicts) : undefined;
-  const rows = remembered?.rows ?? feasibleRows(prepared, verdicts);
-  if (rows.length > 0) return { kind: "rows", rows, verdicts, ...(remembered && { known: remembered.known }) };
+  const rows = feasibleRows(prepared, verdicts);
+  if (rows.length > 0) return { kind: "rows", rows, verdicts };
   return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };
 }
 
 /** Whether one node will do, as the cluster stands whenever it is asked; undefined: it will. */
 export function rowCheck(profile: Profile, cycle: Cycle): (row: number) => Verdict | undefined {
   const nominated = nominatedAbove(cycle.cluster, cycle.pod);
-  const check = (row: number): Verdict | undefined => {
-    const preparation = prepareFilters(profile.filters, cycle);
-    if (preparation.kind === "rejected") return preparation.diagnosis.absent;
-    const { filters, candidates, named } = preparation.prepared;
-    if (named.length > 0 && !candidates.includes(row))
-      return diagnose(cycle.cluster, preparation.prepared, new Map()).absent;
-    return firstObjection(filters, row);
-  };
+  const check = freshCheck(profile, cycle);
   if (nominated.length === 0) return check;
   return (row) => {
     const here = nominated.filter((each) => cycle.cluster.rowByName.get(each.nodeName) === row);
     return withSeated(cycle.cluster, here, () => check(row)) ?? (here.length > 0 ? check(row) : undefined);
+  };
+}
+
+/** Local filters look at the node itself whenever they are asked; others have to be prepared anew. */
+function freshCheck(profile: Profile, cycle: Cycle): (row: number) => Verdict | undefined {
+  let kept: PreparedFilters | undefined;
+  return (row) => {
+    const preparation = kept ? undefined : prepareFilters(profile.filters, cycle);
+    if (preparation?.kind === "rejected") return preparation.diagnosis.absent;
+    const prepared = kept ?? preparation?.prepared;
+    if (!prepared) return undefined;
+    if (prepared.localCount === prepared.filters.length) kept = prepared;
+    const { filters, candidates, named } = prepared;
+    if (named.length > 0 && !candidates.includes(row)) return diagnose(cycle.cluster, prepared, new Map()).absent;
+    return firstObjection(filters, row);
   };
 }

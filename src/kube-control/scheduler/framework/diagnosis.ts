@@ -1,11 +1,19 @@
 import type { Verdict } from "./verdict.ts";
 
+/** Verdicts on nodes by row. A plain Map is one; so is what is kept for like pods, which is good only while its cycle lasts. */
+export interface Verdicts extends Iterable<[row: number, verdict: Verdict]> {
+  get(row: number): Verdict | undefined;
+  readonly size: number;
+  /** Each verdict with the number of nodes it is on, when that is known without counting. */
+  readonly counts?: Iterable<{ readonly verdict: Verdict; readonly count: number }>;
+}
+
 /** Why a pod fits on no node. */
 export interface Diagnosis {
   /** Nodes there are. */
   readonly nodeCount: number;
-  /** By row, for each node that was judged. */
-  readonly verdicts: ReadonlyMap<number, Verdict>;
+  /** For each node that was judged. */
+  readonly verdicts: Verdicts;
   /** Holds for every node that was not judged: a plugin ruled it out before. */
   readonly absent: Verdict | undefined;
   /** Set when a plugin turned the pod away before any node was judged. */
@@ -27,12 +35,14 @@ export function fitMessage(diagnosis: Diagnosis, postFilterMessage: string): str
 
 /** `2 Insufficient cpu`, one for each reason, sorted as text. */
 function countedReasons(diagnosis: Diagnosis): string[] {
-  const counts = new Map<string, number>();
+  const reasons = new Map<string, number>();
   const count = (verdict: Verdict, times: number): void => {
-    for (const reason of verdict.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
+    for (const reason of verdict.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + times);
   };
-  for (const verdict of diagnosis.verdicts.values()) count(verdict, 1);
-  const absent = diagnosis.nodeCount - diagnosis.verdicts.size;
+  const { verdicts } = diagnosis;
+  if (verdicts.counts) for (const { verdict, count: times } of verdicts.counts) count(verdict, times);
+  else for (const [, verdict] of verdicts) count(verdict, 1);
+  const absent = diagnosis.nodeCount - verdicts.size;
   if (diagnosis.absent && absent > 0) count(diagnosis.absent, absent);
-  return Array.from(counts, ([reason, times]) => `${times} ${reason}`).sort();
+  return Array.from(reasons, ([reason, times]) => `${times} ${reason}`).sort();
 }

@@ -1,5 +1,5 @@
 import type { ClusterState } from "../cluster/cluster-state.ts";
-import type { Diagnosis } from "./diagnosis.ts";
+import type { Diagnosis, Verdicts } from "./diagnosis.ts";
 import type { Cycle, FilterPlugin, RowFilter } from "./plugin.ts";
 import { verdict, type Verdict } from "./verdict.ts";
 
@@ -68,15 +68,12 @@ export function firstObjection(filters: readonly RowFilter[], row: number): Verd
 }
 
 /** The diagnosis when no row passed. */
-export function diagnose(
-  cluster: ClusterState,
-  prepared: PreparedFilters,
-  verdicts: ReadonlyMap<number, Verdict>,
-): Diagnosis {
+export function diagnose(cluster: ClusterState, prepared: PreparedFilters, verdicts: Verdicts): Diagnosis {
   const { named } = prepared;
   const absent = `node(s) didn't satisfy plugin(s) [${named.toSorted().join(" ")}]`;
   const rejectors = new Set(named);
-  for (const each of verdicts.values()) rejectors.add(each.plugin);
+  if (verdicts.counts) for (const { verdict: each } of verdicts.counts) rejectors.add(each.plugin);
+  else for (const [, each] of verdicts) rejectors.add(each.plugin);
   return {
     nodeCount: cluster.rows.length,
     verdicts,

@@ -1,95 +1,223 @@
-import type { ClusterState } from "../cluster/cluster-state.ts";
-import type { PodInfo } from "../cluster/pod-info.ts";
-import { podSignature } from "../cluster/signature.ts";
-import { firstObjection, type PreparedFilters } from "./find-feasible.ts";
-import type { Cycle, RowScorer, ScorePlugin } from "./plugin.ts";
-import type { Profile } from "./profile.ts";
-import type { KnownScores } from "./score.ts";
+import type { Random } from "#base/random.ts";
+import { nodeName, type ClusterState, type Placement } from "../cluster/cluster-state.ts";
+import type { Decision } from "./decide.ts";
+import { diagnose, firstObjection, type PreparedFilters } from "./find-feasible.ts";
+import { kindTable, verdictsOf, type Kind } from "./kinds.ts";
+import { withSeated } from "./nominated.ts";
+import type { Cycle, RowScorer } from "./plugin.ts";
+import type { Profile, WeightedScore } from "./profile.ts";
+import {
+  addWeighted,
+  bestNodes,
+  concerns,
+  pickHighest,
+  rawScores,
+  TOLD_NODES,
+  type NodeScore,
+  type PluginScores,
+} from "./score.ts";
 import type { Verdict } from "./verdict.ts";
-
-/** Verdicts and raw scores of local plugins for one kind of pod, each good until its node changes. */
-interface Results {
-  /** By row: the node's generation when it was judged; 0: never. */
-  readonly generations: Float64Array;
-  readonly verdicts: (Verdict | undefined)[];
-  readonly scores: ReadonlyMap<ScorePlugin, Float64Array>;
-}
 
 /** What is remembered for pods that come in numbers: of a thousand like pods each judges only the nodes that the one before changed. */
 export interface LikePods {
-  /** Feasible rows and the objections to others; scores that are known of the feasible ones. */
-  evaluate(
-    cycle: Cycle,
-    prepared: PreparedFilters,
-    verdicts: Map<number, Verdict>,
-  ): { rows: Int32Array; known: KnownScores };
+  /**
+   * Decides as without memory would be decided. `nominated`: pods whose places are not to be taken; with any, every filter must be local. No filter may
+   * have named its nodes, and every feasible node is compared.
+   */
+  decide(cycle: Cycle, prepared: PreparedFilters, nominated: readonly Placement[], random: Random): Decision;
 }
-
-/** Kinds of pods remembered; one more drops the least recently seen. Each takes some 40 bytes for each node. */
-const MAX_KINDS = 32;
 
 /** Makes an empty memory for a profile over one cluster. */
 export function likePods(profile: Profile): LikePods {
-  const kinds = new Map<string, Results>();
-  const scorers = profile.scores.map(({ plugin }) => plugin).filter(({ local }) => local);
-  const resultsFor = (cluster: ClusterState, pod: PodInfo): Results => {
-    const signature = podSignature(pod);
-    let results = kinds.get(signature);
-    if (!results || results.generations.length < cluster.capacity) results = emptyResults(cluster, scorers);
-    kinds.delete(signature);
-    kinds.set(signature, results);
-    if (kinds.size > MAX_KINDS) for (const oldest of kinds.keys()) if (kinds.delete(oldest)) break;
-    return results;
-  };
+  const kindOf = kindTable(profile);
+  const scratch = scratchArrays();
+  const others = profile.scores.filter(({ plugin }) => !plugin.local);
   return {
-    evaluate(cycle, prepared, verdicts) {
-      const { cluster } = cycle;
-      const results = resultsFor(cluster, cycle.pod);
-      const local = prepared.filters.slice(0, prepared.localCount);
-      const others = prepared.filters.slice(prepared.localCount);
-      let judge: ((row: number) => void) | undefined;
-      const passed = new Int32Array(prepared.candidates.length);
-      let count = 0;
-      for (const row of prepared.candidates) {
-        if (results.generations[row] !== cluster.generations[row]) {
-          judge ??= judging(cycle, local, scorers, results);
-          judge(row);
-        }
-        const objection = results.verdicts[row] ?? (others.length > 0 ? firstObjection(others, row) : undefined);
-        if (objection === undefined) passed[count++] = row;
-        else verdicts.set(row, objection);
-      }
-      return { rows: passed.subarray(0, count), known: (plugin) => results.scores.get(plugin) };
+    decide(cycle, prepared, nominated, random) {
+      const kind = kindOf(cycle, prepared);
+      const local = prepared.localCount === prepared.filters.length;
+      if (local && kind.passing.size === 0) return refused(cycle, prepared, kind);
+      const scorers = others.filter(({ plugin }) => concerns(plugin, cycle));
+      const even = kind.varying.every(({ histogram }) => histogram.size <= 1);
+      if (local && scorers.length === 0 && even) return pickFrom(cycle, prepared, kind, nominated, random);
+      return compare(cycle, prepared, kind, scorers, nominated, random, scratch);
     },
   };
 }
 
-function emptyResults({ capacity }: ClusterState, scorers: readonly ScorePlugin[]): Results {
+function refused({ cluster }: Cycle, prepared: PreparedFilters, kind: Kind): Decision {
+  return { kind: "unschedulable", diagnosis: diagnose(cluster, prepared, verdictsOf(kind)) };
+}
+
+/** Nothing but the local plugins' fixed scores tells nodes apart: the highest is known. */
+function pickFrom(
+  cycle: Cycle,
+  prepared: PreparedFilters,
+  kind: Kind,
+  nominated: readonly Placement[],
+  random: Random,
+): Decision {
+  const { passing } = kind;
+  const hosts = rowsOf(cycle.cluster, nominated);
+  const full: { row: number; score: number; verdict: Verdict }[] = [];
+  try {
+    for (let row = passing.pick(random.next); row >= 0; row = passing.pick(random.next)) {
+      const verdict = takenBy(hosts.get(row), cycle, prepared, row);
+      if (verdict === undefined) {
+        const scores = passing.size === 1 ? undefined : bestOf(cycle, kind);
+        return { kind: "placed", row, nodeName: nodeName(cycle.cluster, row), scores };
+      }
+      full.push({ row, score: passing.scoreOf(row), verdict });
+      passing.remove(row);
+    }
+  } finally {
+    for (const { row, score } of full) passing.set(row, score);
+  }
+  const verdicts = new Map([...verdictsOf(kind), ...full.map(({ row, verdict }) => [row, verdict] as const)]);
+  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };
+}
+
+function rowsOf({ rowByName }: ClusterState, nominated: readonly Placement[]): Map<number, Placement[]> {
+  const rows = new Map<number, Placement[]>();
+  for (const each of nominated) {
+    const row = rowByName.get(each.nodeName);
+    if (row === undefined) continue;
+    const here = rows.get(row);
+    if (here) here.push(each);
+    else rows.set(row, [each]);
+  }
+  return rows;
+}
+
+/** What speaks against a node once the pods that were promised it are there. */
+function takenBy(
+  nominated: readonly Placement[] | undefined,
+  { cluster }: Cycle,
+  { filters }: PreparedFilters,
+  row: number,
+): Verdict | undefined {
+  return nominated && withSeated(cluster, nominated, () => firstObjection(filters, row));
+}
+
+/** The best nodes when all of a plugin's normalized scores are the same. */
+function bestOf(cycle: Cycle, kind: Kind): NodeScore[] {
+  const rows = Int32Array.from(kind.passing.best(TOLD_NODES));
+  const local = [...kind.fixed, ...kind.varying.map(({ weighted }) => weighted)];
+  return bestNodes(cycle.cluster, tellScores(cycle, local, rows));
+}
+
+function tellScores(cycle: Cycle, plugins: readonly WeightedScore[], rows: Int32Array) {
+  const total = new Float64Array(rows.length);
+  const byPlugin: PluginScores[] = [];
+  for (const { plugin, weight } of plugins) {
+    const scorer = plugin.preScore(cycle, rows);
+    if (!scorer) continue;
+    const scores = rawScores(scorer, rows, new Float64Array(rows.length));
+    scorer.normalize?.(scores, rows);
+    addWeighted(total, scores, weight);
+    byPlugin.push({ plugin: plugin.name, weight, scores });
+  }
+  return { rows, total, byPlugin };
+}
+
+/** Arrays that are used anew in every decision, since making them is most of its cost. */
+interface Scratch {
+  rows(length: number): Int32Array;
+  scores(index: number, length: number): Float64Array;
+}
+
+function scratchArrays(): Scratch {
+  let rows = new Int32Array(0);
+  const scores: Float64Array[] = [];
   return {
-    generations: new Float64Array(capacity),
-    verdicts: Array.from({ length: capacity }),
-    scores: new Map(scorers.map((plugin) => [plugin, new Float64Array(capacity)])),
+    rows(length) {
+      if (rows.length < length) rows = new Int32Array(length * 2);
+      return rows;
+    },
+    scores(index, length) {
+      let array = scores[index];
+      if (!array || array.length < length) {
+        array = new Float64Array(length * 2);
+        scores[index] = array;
+      }
+      return array.subarray(0, length);
+    },
   };
 }
 
-/** Judges a row anew. */
-function judging(
+/** All passing nodes that the other filters let pass, compared by all scores. */
+function compare(
   cycle: Cycle,
-  filters: PreparedFilters["filters"],
-  plugins: readonly ScorePlugin[],
-  results: Results,
-): (row: number) => void {
+  prepared: PreparedFilters,
+  kind: Kind,
+  scorers: readonly WeightedScore[],
+  nominated: readonly Placement[],
+  random: Random,
+  scratch: Scratch,
+): Decision {
   const { cluster } = cycle;
-  const scorers = plugins.flatMap((plugin): [RowScorer, Float64Array][] => {
-    const scorer = plugin.preScore(cycle, cluster.rows);
-    const scores = results.scores.get(plugin);
-    return scorer && scores ? [[scorer, scores]] : [];
-  });
-  return (row) => {
-    const objection = firstObjection(filters, row);
-    results.verdicts[row] = objection;
-    results.generations[row] = cluster.generations[row] ?? 0;
-    if (objection !== undefined) return;
-    for (const [scorer, scores] of scorers) scores[row] = scorer.score(row);
+  const filters = prepared.filters.slice(prepared.localCount);
+  const hosts = rowsOf(cluster, nominated);
+  const objects = (row: number): Verdict | undefined =>
+    firstObjection(filters, row) ?? (hosts.size > 0 ? takenBy(hosts.get(row), cycle, prepared, row) : undefined);
+  const all = scratch.rows(cluster.rows.length);
+  let count = 0;
+  const { passing } = kind;
+  const none = filters.length === 0 && hosts.size === 0;
+  for (const row of cluster.rows) {
+    if (passing.has(row) && (none || objects(row) === undefined)) all[count++] = row;
+  }
+  if (count === 0) return refusedByOthers(cycle, prepared, kind, objects);
+  const rows = all.subarray(0, count);
+  const row = count === 1 ? (rows[0] ?? 0) : undefined;
+  if (row !== undefined) return { kind: "placed", row, nodeName: nodeName(cluster, row), scores: undefined };
+  const total = scratch.scores(0, count);
+  const fixed = scratch.scores(1, count);
+  for (let index = 0; index < count; index++) {
+    const score = passing.scoreOf(rows[index] ?? 0);
+    fixed[index] = score;
+    total[index] = score;
+  }
+  const byPlugin: PluginScores[] = [];
+  const add = ({ plugin, weight }: WeightedScore, scorer: RowScorer, scores: Float64Array): void => {
+    scorer.normalize?.(scores, rows);
+    addWeighted(total, scores, weight);
+    byPlugin.push({ plugin: plugin.name, weight, scores });
   };
+  for (const { weighted, raw } of kind.varying) {
+    const scorer = weighted.plugin.preScore(cycle, rows);
+    if (!scorer) continue;
+    const scores = scratch.scores(2 + byPlugin.length, count);
+    for (let index = 0; index < count; index++) scores[index] = raw[rows[index] ?? 0] ?? 0;
+    add(weighted, scorer, scores);
+  }
+  for (const weighted of scorers) {
+    const scorer = weighted.plugin.preScore(cycle, rows);
+    if (scorer) add(weighted, scorer, rawScores(scorer, rows, scratch.scores(2 + byPlugin.length, count)));
+  }
+  const chosen = rows[pickHighest(total, random.next)] ?? 0;
+  const told = bestNodes(cluster, { rows, total, byPlugin }).map((each) => withFixed(each, cycle, kind));
+  return { kind: "placed", row: chosen, nodeName: nodeName(cluster, chosen), scores: told };
+}
+
+/** Adds what the plugins gave whose scores are known only as a sum. */
+function withFixed(score: NodeScore, cycle: Cycle, kind: Kind): NodeScore {
+  const row = cycle.cluster.rowByName.get(score.node) ?? 0;
+  const { byPlugin } = tellScores(cycle, kind.fixed, Int32Array.of(row));
+  const fixed = Object.fromEntries(byPlugin.map(({ plugin, scores }) => [plugin, scores[0] ?? 0]));
+  return { ...score, byPlugin: { ...fixed, ...score.byPlugin } };
+}
+
+function refusedByOthers(
+  cycle: Cycle,
+  prepared: PreparedFilters,
+  kind: Kind,
+  objects: (row: number) => Verdict | undefined,
+): Decision {
+  const verdicts = new Map<number, Verdict>(verdictsOf(kind));
+  for (const row of cycle.cluster.rows) {
+    const objection = kind.passing.has(row) ? objects(row) : undefined;
+    if (objection) verdicts.set(row, objection);
+  }
+  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };
 }

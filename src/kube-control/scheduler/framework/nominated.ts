@@ -1,4 +1,4 @@
-import type { ClusterState, Placement } from "../cluster/cluster-state.ts";
+import { withoutTrace, type ClusterState, type Placement } from "../cluster/cluster-state.ts";
 import { seat, unseat } from "../cluster/placements.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
 
@@ -12,6 +12,10 @@ export function nominatedAbove(cluster: ClusterState, pod: PodInfo): Placement[]
 
 /** Runs something on the cluster as it will be once these pods have taken their promised places. */
 export function withSeated<R>(cluster: ClusterState, placements: readonly Placement[], run: () => R): R {
+  return withoutTrace(cluster, () => seatedDuring(cluster, placements, run));
+}
+
+function seatedDuring<R>(cluster: ClusterState, placements: readonly Placement[], run: () => R): R {
   const seated: [PodInfo, number][] = [];
   try {
     for (const { info, nodeName } of placements) {

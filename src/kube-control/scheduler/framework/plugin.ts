@@ -40,6 +40,8 @@ export interface FilterPlugin {
 /** Scores one feasible node: 0 to 100 after normalizing; more is better. */
 export interface RowScorer {
   score(row: number): number;
+  /** The same for many rows, for plugins that can do it faster. */
+  scoreAll?(rows: Int32Array, into: Float64Array): void;
   /** NormalizeScore: turns the raw scores of all feasible nodes into 0 to 100, in place. */
   normalize?(scores: Float64Array, rows: Int32Array): void;
 }
@@ -49,7 +51,9 @@ export interface ScorePlugin {
   readonly name: string;
   /** As for filters: holds for the raw score of a node. */
   readonly local?: boolean;
-  /** Undefined: this plugin has no say on the pod. */
+  /** False: this plugin has no say on the pod, and is not asked further. */
+  concerns?(cycle: Cycle): boolean;
+  /** Undefined: this plugin has no say on the pod. A local plugin's answer hangs on `podSignature` alone. */
   preScore(cycle: Cycle, rows: Int32Array): RowScorer | undefined;
 }
 

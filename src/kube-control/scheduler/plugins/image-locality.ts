@@ -1,4 +1,5 @@
 import type { ImageTable } from "../cluster/images.ts";
+import type { PodInfo } from "../cluster/pod-info.ts";
 import type { ScorePlugin } from "../framework/plugin.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -10,11 +11,11 @@ const MAX_BYTES = 1000 * MEBIBYTE;
 export function imageLocalityPlugin(images: ImageTable): ScorePlugin {
   return {
     name: "ImageLocality",
+    concerns: ({ pod }) => imagesOf(pod).some((image) => images.get(image) !== undefined),
     preScore({ cluster, pod }) {
-      const { containers = [], initContainers = [] } = pod.pod.spec ?? {};
-      const all = [...initContainers, ...containers];
+      const all = imagesOf(pod);
       const nodeCount = cluster.rows.length;
-      const known = all.flatMap(({ image }) => images.get(withTag(image ?? "")) ?? []);
+      const known = all.flatMap((image) => images.get(image) ?? []);
       if (known.length === 0) return undefined;
       const shares = known.map(({ sizeBytes, rows }) => ({
         rows,
@@ -30,6 +31,11 @@ export function imageLocalityPlugin(images: ImageTable): ScorePlugin {
       };
     },
   };
+}
+
+function imagesOf({ pod }: PodInfo): string[] {
+  const { containers = [], initContainers = [] } = pod.spec ?? {};
+  return [...initContainers, ...containers].map(({ image = "" }) => withTag(image));
 }
 
 /** Nodes list images with their tags. */

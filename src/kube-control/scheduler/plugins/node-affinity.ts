@@ -1,7 +1,6 @@
 import type { Node, NodeSelectorTerm, Pod } from "#formats/kube-types.generated.ts";
 import { matchesPodNodeAffinity } from "#formats/node-selectors.ts";
-import type { ClusterState } from "../cluster/cluster-state.ts";
-import { termMatcher } from "../cluster/node-matcher.ts";
+import { anyTermMatcher, podNodeMatcher, termMatcher } from "../cluster/node-matcher.ts";
 import type { FilterPlugin, ScorePlugin } from "../framework/plugin.ts";
 import { normalizeByHighest } from "../framework/score.ts";
 import { verdict } from "../framework/verdict.ts";
@@ -40,15 +39,14 @@ export function nodeAffinityPlugin(added: AddedAffinity = {}): FilterPlugin & Sc
       if (!required && !spec?.nodeSelector && !addedTerms) return { kind: "skip" };
       const nodeNames = namedNodes(required?.nodeSelectorTerms);
       if (nodeNames?.size === 0) return { kind: "reject", verdict: CONFLICT };
-      const enforced = addedTerms && anyTerm(cluster, addedTerms);
-      const selected = selectorMatcher(cluster, spec?.nodeSelector);
-      const affine = required && anyTerm(cluster, required.nodeSelectorTerms);
+      const enforced = addedTerms && anyTermMatcher(cluster, addedTerms);
+      const matches = podNodeMatcher(cluster, spec);
       return {
         kind: "filter",
         nodeNames,
         filter(row) {
           if (enforced && !enforced(row)) return ENFORCED;
-          return selected(row) && (affine === undefined || affine(row)) ? undefined : MISMATCH;
+          return matches === undefined || matches(row) ? undefined : MISMATCH;
         },
       };
     },
@@ -68,22 +66,6 @@ export function nodeAffinityPlugin(added: AddedAffinity = {}): FilterPlugin & Sc
 
 function fits(pod: Pod, node: Node): boolean {
   return pod.spec === undefined || matchesPodNodeAffinity(pod.spec, node);
-}
-
-function anyTerm(cluster: ClusterState, terms: readonly NodeSelectorTerm[]): (row: number) => boolean {
-  const matchers = terms.map((term) => termMatcher(cluster, term));
-  return (row) => matchers.some((matches) => matches(row));
-}
-
-function selectorMatcher(
-  cluster: ClusterState,
-  selector: Record<string, string> | undefined,
-): (row: number) => boolean {
-  const wanted = Object.entries(selector ?? {}).map(([key, value]) => {
-    const column = cluster.labels.column(key);
-    return { values: column.values, id: column.idOf(value) ?? -1 };
-  });
-  return (row) => wanted.every(({ values, id }) => values[row] === id);
 }
 
 function isEmptyTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm): boolean {

@@ -12,6 +12,12 @@ import type { Profile } from "../framework/profile.ts";
 import type { SchedulingQueue } from "../queue/scheduling-queue.ts";
 import type { Explanations } from "./explanations.ts";
 
+/** One scheduling cycle, after it: what it came to and how long its decision took (queueing and binding not included). */
+export interface ObservedDecision {
+  readonly kind: "placed" | "no-nodes" | "unschedulable" | "error";
+  readonly durationMs: number;
+}
+
 /** What the running scheduler consists of. */
 export interface SchedulerContext {
   readonly client: KubeClient;
@@ -30,6 +36,7 @@ export interface SchedulerContext {
   /** Placed by a decision but not yet seen bound, by uid. */
   readonly assumed: Set<string>;
   readonly explanations: Explanations;
+  readonly observe: ((decision: ObservedDecision) => void) | undefined;
   /** The informer's present version of a pod. */
   currentPod(key: string): Pod | undefined;
 }

@@ -1,5 +1,17 @@
+import type { ClusterState } from "../cluster/cluster-state.ts";
+import { nodeName } from "../cluster/cluster-state.ts";
 import type { Diagnosis } from "../framework/diagnosis.ts";
-import type { Scores } from "../framework/score.ts";
+import type { NodeScore } from "../framework/score.ts";
+
+/** Nodes that share what is against them. */
+export interface ReasonGroup {
+  readonly reason: string;
+  readonly plugin: string;
+  /** How many nodes. */
+  readonly count: number;
+  /** Some of them by name. */
+  readonly nodes: readonly string[];
+}
 
 /** What the last attempt to place a pod came to. */
 export type Explanation =
@@ -7,9 +19,14 @@ export type Explanation =
       readonly kind: "unschedulable";
       readonly atMs: number;
       readonly message: string;
-      readonly diagnosis: Diagnosis | undefined;
+      readonly reasons: readonly ReasonGroup[];
     }
-  | { readonly kind: "placed"; readonly atMs: number; readonly nodeName: string; readonly scores: Scores | undefined };
+  | {
+      readonly kind: "placed";
+      readonly atMs: number;
+      readonly nodeName: string;
+      readonly scores: readonly NodeScore[] | undefined;
+    };
 
 /** The last attempts by pod uid: the most recent ones, so that memory stays bounded. */
 export interface Explanations {
@@ -18,8 +35,10 @@ export interface Explanations {
   forget(uid: string): void;
 }
 
-/** Pods whose last attempt is kept; one more drops the oldest. */
+/** Pods whose last attempt is kept; one more drops the oldest. Each takes a few kilobytes at most, however many nodes there are. */
 const CAPACITY = 1000;
+/** Nodes named in one group: an answer is to be read. */
+const MAX_NODES = 20;
 
 /** Makes an empty store. */
 export function explanations(): Explanations {
@@ -33,4 +52,31 @@ export function explanations(): Explanations {
     get: (uid) => kept.get(uid),
     forget: (uid) => void kept.delete(uid),
   };
+}
+
+/** Nodes by what is against them, the largest group first. */
+export function reasonGroups(cluster: ClusterState, diagnosis: Diagnosis | undefined): ReasonGroup[] {
+  if (!diagnosis) return [];
+  const groups = new Map<string, { reason: string; plugin: string; count: number; nodes: string[] }>();
+  const groupOf = (reason: string, plugin: string) => {
+    const key = `${plugin}\n${reason}`;
+    let group = groups.get(key);
+    if (!group) {
+      group = { reason, plugin, count: 0, nodes: [] };
+      groups.set(key, group);
+    }
+    return group;
+  };
+  for (const [row, { plugin, reasons }] of diagnosis.verdicts) {
+    for (const reason of reasons) {
+      const group = groupOf(reason, plugin);
+      group.count++;
+      if (group.nodes.length < MAX_NODES) group.nodes.push(nodeName(cluster, row));
+    }
+  }
+  const unjudged = diagnosis.nodeCount - diagnosis.verdicts.size;
+  if (diagnosis.absent && unjudged > 0) {
+    for (const reason of diagnosis.absent.reasons) groupOf(reason, diagnosis.absent.plugin).count += unjudged;
+  }
+  return Array.from(groups.values()).sort((a, b) => b.count - a.count);
 }

@@ -4,11 +4,12 @@ import { decide } from "../framework/decide.ts";
 import { fitMessage, type Diagnosis } from "../framework/diagnosis.ts";
 import type { Cycle, PermitResult, PostFilterResult } from "../framework/plugin.ts";
 import type { Profile } from "../framework/profile.ts";
-import type { Scores } from "../framework/score.ts";
+import type { NodeScore } from "../framework/score.ts";
 import type { Verdict } from "../framework/verdict.ts";
 import type { QueuedPod } from "../queue/scheduling-queue.ts";
 import { bindAssumed } from "./bind.ts";
-import { profileOf, type SchedulerContext } from "./context.ts";
+import { profileOf, type ObservedDecision, type SchedulerContext } from "./context.ts";
+import { reasonGroups } from "./explanations.ts";
 import { reportFailure } from "./report.ts";
 
 /** One scheduling cycle for one pod, synchronous up to its assumption; what is returned is its binding, to be waited for. */
@@ -16,13 +17,18 @@ export function scheduleOne(context: SchedulerContext, queued: QueuedPod): Promi
   const profile = profileOf(context, queued.info.pod);
   if (!profile) return undefined;
   const cycle: Cycle = { cluster: context.cluster, pod: queued.info };
+  const startedMs = context.observe ? performance.now() : 0;
+  const observed = (kind: ObservedDecision["kind"]): void =>
+    context.observe?.({ kind, durationMs: performance.now() - startedMs });
   try {
     const decision = decide(profile, cycle, context.random, context.likePods.get(profile));
+    observed(decision.kind);
     if (decision.kind === "placed") return assume(context, profile, cycle, queued, decision.nodeName, decision.scores);
     if (decision.kind === "no-nodes") {
       failed(context, queued, "no nodes available to schedule pods", undefined);
     } else unschedulable(context, profile, cycle, queued, decision.diagnosis);
   } catch (error) {
+    observed("error");
     // A plugin's fault stays with the pod it happened on.
     context.logger.error({ pod: queued.info.key, error: stackOf(error) }, "scheduling failed");
     reportFailure(context, queued.info, { reason: "SchedulerError", message: errorText(error) });
@@ -38,7 +44,7 @@ function assume(
   cycle: Cycle,
   queued: QueuedPod,
   nodeName: string,
-  scores: Scores | undefined,
+  scores: readonly NodeScore[] | undefined,
 ): Promise<void> | undefined {
   const { info } = queued;
   context.cluster.nominated.delete(info.uid);
@@ -119,7 +125,8 @@ function failed(
   const { info } = queued;
   if (nominatedNode) context.cluster.nominated.set(info.uid, { info, nodeName: nominatedNode });
   else if (nominatedNode === "") context.cluster.nominated.delete(info.uid);
-  context.explanations.set(info.uid, { kind: "unschedulable", atMs: context.clock.now(), message, diagnosis });
+  const reasons = reasonGroups(context.cluster, diagnosis);
+  context.explanations.set(info.uid, { kind: "unschedulable", atMs: context.clock.now(), message, reasons });
   reportFailure(context, info, { reason: "Unschedulable", message, nominatedNode });
   context.queue.park(queued, diagnosis?.rejectors ?? new Set());
 }

@@ -1,11 +1,11 @@
 import type { ClusterState } from "../../cluster/cluster-state.ts";
-import type { LabelColumn } from "../../cluster/label-table.ts";
 import type { NamespaceTable } from "../../cluster/namespaces.ts";
-import type { PodCounts } from "../../cluster/pod-groups.ts";
+import type { PodCounts, PodGroup } from "../../cluster/pod-groups.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
+import type { DomainSums } from "../../cluster/topology.ts";
 import type { FilterPlugin, RowFilter, RowScorer, ScorePlugin } from "../../framework/plugin.ts";
 import { verdict } from "../../framework/verdict.ts";
-import { addToDomains, sumByDomain } from "./domains.ts";
+import { affinityEvents } from "./events.ts";
 import { termIndex, type PlacedTerm } from "./term-index.ts";
 import type { Term } from "./terms.ts";
 
@@ -27,113 +27,125 @@ export interface PodAffinityArgs {
   readonly ignorePreferredTermsOfExistingPods?: boolean;
 }
 
-type Domains = { readonly values: Int32Array; readonly sums: Float64Array };
-
 /** Pods near to, or away from, other pods: required terms of the new pod and of placed ones filter, preferred ones score. */
 export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs = {}): FilterPlugin & ScorePlugin {
   const { cluster, counts, namespaces } = parts;
+  const { hardPodAffinityWeight = 1, ignorePreferredTermsOfExistingPods = false } = args;
   const index = termIndex(cluster, namespaces);
   /** Placed pods that a set of terms all select, by domain. */
-  const matched = (terms: readonly Term[], topologyKey: string): Domains => {
-    const column = cluster.labels.column(topologyKey);
-    const key = terms.map((term) => term.key).join("\n");
-    const amounts = counts.count(`affinity\n${key}`, ({ namespace, labels }) =>
-      terms.every((term) => term.matches(namespace, labels)),
-    );
-    return { values: column.values, sums: sumByDomain(column, cluster.rows, amounts) };
+  const matched = (terms: readonly Term[], topologyKey: string): DomainSums => {
+    const [only] = terms;
+    const key = only && terms.length === 1 ? only.key : terms.map((term) => term.key).join("\n");
+    const meets = ({ namespace, labels }: PodGroup): boolean => terms.every((term) => term.matches(namespace, labels));
+    return counts.byDomain(`affinity\n${key}`, meets, topologyKey);
+  };
+  /** What placed pods' terms say of this one: of each kind with its factor. */
+  const placedTerms = (): [ReadonlyMap<string, PlacedTerm>, number][] => {
+    const hard: [ReadonlyMap<string, PlacedTerm>, number][] =
+      hardPodAffinityWeight > 0 ? [[index.affinity, hardPodAffinityWeight]] : [];
+    if (ignorePreferredTermsOfExistingPods) return hard;
+    return [...hard, [index.preferredAffinity, 1], [index.preferredAntiAffinity, -1]];
   };
   return {
     name: NAME,
-    events: [
-      { resource: "AssignedPod", actions: ["Add", "Delete", "UpdatePodLabel"] },
-      { resource: "TargetPod", actions: ["UpdatePodLabel"] },
-      { resource: "Node", actions: ["Add", "UpdateNodeLabel"] },
-    ],
+    events: affinityEvents(namespaces),
     preFilter({ pod }) {
       const { affinity, antiAffinity } = index.termsOf(pod);
-      const repelled = repelledBy(cluster, index.antiAffinity, pod);
+      const repelled = repelledBy(index.antiAffinity, pod);
       if (affinity.length + antiAffinity.length + repelled.length === 0) return { kind: "skip" };
       const attracted = affinity.map((term) => matched(affinity, term.topologyKey));
-      const alone = affinity.length > 0 && attracted.every(isEmpty) && affinity.every((term) => matchesPod(term, pod));
+      const alone =
+        affinity.length > 0 &&
+        attracted.every(({ occupied }) => occupied === 0) &&
+        affinity.every((term) => matchesPod(term, pod));
       const away = antiAffinity.map((term) => matched([term], term.topologyKey));
       return { kind: "filter", filter: affinityFilter({ attracted, alone, away, repelled }) };
+    },
+    concerns({ pod }) {
+      const { preferredAffinity, preferredAntiAffinity } = index.termsOf(pod);
+      if (preferredAffinity.length + preferredAntiAffinity.length > 0) return true;
+      return placedTerms().some(([terms]) => hasTermFor(terms, pod));
     },
     preScore: ({ pod }) => scorer(pod),
   };
 
   function scorer(pod: PodInfo): RowScorer | undefined {
     const { preferredAffinity, preferredAntiAffinity } = index.termsOf(pod);
-    const byKey = new Map<string, { column: LabelColumn; sums: Float64Array }>();
-    const sumsOf = (topologyKey: string): { column: LabelColumn; sums: Float64Array } => {
-      const known = byKey.get(topologyKey);
-      if (known) return known;
-      const column = cluster.labels.column(topologyKey);
-      const made = { column, sums: new Float64Array(column.size) };
-      byKey.set(topologyKey, made);
-      return made;
-    };
-    const addOwn = (terms: readonly Term[], sign: 1 | -1): void => {
-      for (const term of terms) {
-        const { sums } = sumsOf(term.topologyKey);
-        matched([term], term.topologyKey).sums.forEach((count, domain) => {
-          sums[domain] = (sums[domain] ?? 0) + sign * term.weight * count;
-        });
+    const weighted: WeightedDomains[] = [];
+    for (const term of preferredAffinity) weighted.push([matched([term], term.topologyKey), term.weight]);
+    for (const term of preferredAntiAffinity) weighted.push([matched([term], term.topologyKey), -term.weight]);
+    for (const [terms, factor] of placedTerms()) {
+      for (const { term, domains } of terms.values()) {
+        if (matchesPod(term, pod)) weighted.push([domains.current(), factor]);
       }
-    };
-    const addPlaced = (terms: ReadonlyMap<string, PlacedTerm>, factor: number): void => {
-      for (const { term, rows } of terms.values()) {
-        if (!matchesPod(term, pod)) continue;
-        const { column, sums } = sumsOf(term.topologyKey);
-        addToDomains(sums, column, rows, factor);
-      }
-    };
-    addOwn(preferredAffinity, 1);
-    addOwn(preferredAntiAffinity, -1);
-    addPlaced(index.affinity, args.hardPodAffinityWeight ?? 1);
-    if (!args.ignorePreferredTermsOfExistingPods) {
-      addPlaced(index.preferredAffinity, 1);
-      addPlaced(index.preferredAntiAffinity, -1);
     }
-    if (byKey.size === 0) return undefined;
-    const domains = Array.from(byKey.values(), ({ column, sums }) => ({ values: column.values, sums }));
-    return {
-      score: (row) => domains.reduce((score, { values, sums }) => score + (sums[values[row] ?? 0] ?? 0), 0),
-      normalize: spreadOut,
-    };
+    return weighted.length === 0 ? undefined : domainScorer(byColumn(weighted));
   }
+}
+
+type WeightedDomains = readonly [domains: DomainSums, weight: number];
+
+/** One sum for each topology key: what several terms give its domains together. */
+function byColumn(weighted: readonly WeightedDomains[]): DomainSums[] {
+  const columns = Map.groupBy(weighted, ([{ values }]) => values);
+  return Array.from(columns, ([values, all]) => {
+    const [first] = all;
+    if (first && all.length === 1 && first[1] === 1) return first[0];
+    const sums = new Float64Array(first?.[0].sums.length ?? 0);
+    for (const [domains, weight] of all) {
+      if (domains.occupied === 0) continue;
+      for (let domain = 1; domain < sums.length; domain++) {
+        sums[domain] = (sums[domain] ?? 0) + (domains.sums[domain] ?? 0) * weight;
+      }
+    }
+    return { values, sums, occupied: 0 };
+  });
+}
+
+function domainScorer(domains: readonly DomainSums[]): RowScorer {
+  const score = (row: number): number => {
+    let sum = 0;
+    for (const { values, sums } of domains) sum += sums[values[row] ?? 0] ?? 0;
+    return sum;
+  };
+  const [only] = domains;
+  if (!only || domains.length > 1) return { score, normalize: spreadOut };
+  const { values, sums } = only;
+  return {
+    score,
+    scoreAll(rows, into) {
+      for (let index = 0; index < rows.length; index++) into[index] = sums[values[rows[index] ?? 0] ?? 0] ?? 0;
+    },
+    normalize: spreadOut,
+  };
 }
 
 function matchesPod(term: Term, { namespace, pod }: PodInfo): boolean {
   return term.matches(namespace, pod.metadata.labels);
 }
 
+function hasTermFor(terms: ReadonlyMap<string, PlacedTerm>, pod: PodInfo): boolean {
+  for (const { term } of terms.values()) if (matchesPod(term, pod)) return true;
+  return false;
+}
+
 /** Domains in which a placed pod does not want this one. */
-function repelledBy(cluster: ClusterState, terms: ReadonlyMap<string, PlacedTerm>, pod: PodInfo): Domains[] {
-  const domains: Domains[] = [];
-  for (const { term, rows } of terms.values()) {
-    if (!matchesPod(term, pod)) continue;
-    const column = cluster.labels.column(term.topologyKey);
-    const sums = new Float64Array(column.size);
-    addToDomains(sums, column, rows);
-    domains.push({ values: column.values, sums });
-  }
+function repelledBy(terms: ReadonlyMap<string, PlacedTerm>, pod: PodInfo): DomainSums[] {
+  const domains: DomainSums[] = [];
+  for (const placed of terms.values()) if (matchesPod(placed.term, pod)) domains.push(placed.domains.current());
   return domains;
 }
 
-function isEmpty({ sums }: Domains): boolean {
-  return sums.every((sum) => sum === 0);
-}
-
 interface AffinityState {
-  readonly attracted: readonly Domains[];
+  readonly attracted: readonly DomainSums[];
   /** Nobody matches yet, but the pod matches itself: the first of its kind may go anywhere that has the labels. */
   readonly alone: boolean;
-  readonly away: readonly Domains[];
-  readonly repelled: readonly Domains[];
+  readonly away: readonly DomainSums[];
+  readonly repelled: readonly DomainSums[];
 }
 
 function affinityFilter({ attracted, alone, away, repelled }: AffinityState): RowFilter {
-  const has = ({ values, sums }: Domains, row: number): boolean => (sums[values[row] ?? 0] ?? 0) > 0;
+  const has = ({ values, sums }: DomainSums, row: number): boolean => (sums[values[row] ?? 0] ?? 0) > 0;
   return (row) => {
     for (const domains of attracted) {
       if (alone ? (domains.values[row] ?? 0) === 0 : !has(domains, row)) return NO_AFFINITY;

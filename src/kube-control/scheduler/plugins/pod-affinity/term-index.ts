@@ -1,6 +1,7 @@
 import { listen, type ClusterState } from "../../cluster/cluster-state.ts";
 import type { NamespaceTable } from "../../cluster/namespaces.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
+import { domainView, type DomainView } from "../../cluster/topology.ts";
 import { podTerms, type PodTerms, type Term } from "./terms.ts";
 
 /** A term that placed pods have, and on which nodes these are. */
@@ -8,6 +9,8 @@ export interface PlacedTerm {
   readonly term: Term;
   /** By row: how many pods there have it (for preferred terms: the sum of their weights). */
   readonly rows: Map<number, number>;
+  /** The same by the domains of its topology key. */
+  readonly domains: DomainView;
 }
 
 /** The affinity terms of placed pods, equal ones together. */
@@ -41,7 +44,7 @@ export function termIndex(cluster: ClusterState, namespaces: NamespaceTable): Te
   };
   const change = (pod: PodInfo, row: number, sign: 1 | -1): void => {
     const terms = termsOf(pod);
-    for (const kind of KINDS) for (const term of terms[kind]) changeTerm(placed[kind], term, row, sign);
+    for (const kind of KINDS) for (const term of terms[kind]) changeTerm(cluster, placed[kind], term, row, sign);
   };
   listen(cluster, {
     placed: (pod, row) => change(pod, row, 1),
@@ -51,14 +54,23 @@ export function termIndex(cluster: ClusterState, namespaces: NamespaceTable): Te
   return { ...placed, termsOf };
 }
 
-function changeTerm(terms: Map<string, PlacedTerm>, term: Term, row: number, sign: 1 | -1): void {
+function changeTerm(
+  cluster: ClusterState,
+  terms: Map<string, PlacedTerm>,
+  term: Term,
+  row: number,
+  sign: 1 | -1,
+): void {
   const key = `${term.topologyKey}\n${term.key}`;
   let entry = terms.get(key);
   if (!entry) {
-    entry = { term, rows: new Map() };
+    const rows = new Map<number, number>();
+    entry = { term, rows, domains: domainView(cluster, term.topologyKey, () => rows) };
     terms.set(key, entry);
   }
-  const amount = (entry.rows.get(row) ?? 0) + sign * (term.weight || 1);
+  const change = sign * (term.weight || 1);
+  const amount = (entry.rows.get(row) ?? 0) + change;
+  entry.domains.add(row, change);
   if (amount > 0) entry.rows.set(row, amount);
   else entry.rows.delete(row);
   if (entry.rows.size === 0) terms.delete(key);

@@ -1,5 +1,5 @@
 import type { PodDisruptionBudget } from "#formats/kube-types.generated.ts";
-import { podsOn } from "../../cluster/cluster-state.ts";
+import { podsOn, withoutTrace } from "../../cluster/cluster-state.ts";
 import { seat, unseat } from "../../cluster/placements.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { Cycle } from "../../framework/plugin.ts";
@@ -20,6 +20,15 @@ export type FitsOn = (row: number) => Verdict | undefined;
  * everything back; or why no leaving helps.
  */
 export function tryNode(
+  cycle: Cycle,
+  row: number,
+  fits: FitsOn,
+  budgets: readonly PodDisruptionBudget[],
+): Victims | Verdict {
+  return withoutTrace(cycle.cluster, () => tryOn(cycle, row, fits, budgets));
+}
+
+function tryOn(
   { cluster, pod }: Cycle,
   row: number,
   fits: FitsOn,

@@ -43,11 +43,8 @@ export function constraintsOf(
   args: SpreadArgs,
   workloadSelector: (pod: Pod) => Selector | undefined,
 ): Constraints {
-  const own = info.pod.spec?.topologySpreadConstraints ?? [];
-  if (own.length > 0) {
-    const wanted = own.filter((each) => each.whenUnsatisfiable === when);
-    return { constraints: wanted.map((each) => make(info, each, selectorWithKeys(info.pod, each))), system: false };
-  }
+  const own = ownConstraints(info);
+  if (own) return { constraints: own[when], system: false };
   const system = args.defaultingType !== "List";
   const defaults = (system ? SYSTEM_DEFAULTS : (args.defaultConstraints ?? [])).filter(
     (each) => each.whenUnsatisfiable === when,
@@ -55,6 +52,25 @@ export function constraintsOf(
   const selector = defaults.length === 0 ? undefined : workloadSelector(info.pod);
   if (!selector || selector.requirements.length === 0) return { constraints: [], system };
   return { constraints: defaults.map((each) => make(info, each, selector)), system };
+}
+
+type When = "DoNotSchedule" | "ScheduleAnyway";
+
+const read = new WeakMap<PodInfo, Record<When, readonly Constraint[]>>();
+
+/** The pod's own constraints, read once for each version of it; undefined: it has none. */
+function ownConstraints(info: PodInfo): Record<When, readonly Constraint[]> | undefined {
+  const given = info.pod.spec?.topologySpreadConstraints ?? [];
+  if (given.length === 0) return undefined;
+  const known = read.get(info);
+  if (known) return known;
+  const those = (when: When): Constraint[] =>
+    given
+      .filter((each) => each.whenUnsatisfiable === when)
+      .map((each) => make(info, each, selectorWithKeys(info.pod, each)));
+  const made = { DoNotSchedule: those("DoNotSchedule"), ScheduleAnyway: those("ScheduleAnyway") };
+  read.set(info, made);
+  return made;
 }
 
 function make(info: PodInfo, constraint: TopologySpreadConstraint, selector: Selector): Constraint {

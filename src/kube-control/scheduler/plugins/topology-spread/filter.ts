@@ -1,9 +1,10 @@
-import type { PodCounts } from "../../cluster/pod-groups.ts";
+import type { PodCounts, PodGroup } from "../../cluster/pod-groups.ts";
+import { topologyOf } from "../../cluster/topology.ts";
 import type { Cycle, RowFilter } from "../../framework/plugin.ts";
 import { verdict } from "../../framework/verdict.ts";
 import { matchesSelector } from "#formats/selectors.ts";
 import { selects, type Constraint } from "./constraints.ts";
-import { eligibility } from "./eligible.ts";
+import { eligibility, type Eligible } from "./eligible.ts";
 
 const NAME = "PodTopologySpread";
 const SKEWED = verdict(NAME, "Unschedulable", "node(s) didn't match pod topology spread constraints");
@@ -15,30 +16,36 @@ const NO_LABEL = verdict(
 
 interface Spread {
   readonly values: Int32Array;
-  /** Matching pods by domain. */
+  /** Matching pods by domain; NaN or nothing for a domain that does not count. */
   readonly counts: Float64Array;
   /** The most that a domain may have before this pod joins it. */
   readonly most: number;
 }
 
-/** Placed pods of the namespace, not being deleted, that the constraint's selector matches, by row. */
-export function matchingPods(counts: PodCounts, { pod }: Cycle, { key, selector }: Constraint): Int32Array {
-  return counts.count(
-    `spread\n${key}`,
-    ({ namespace, labels, terminating }) =>
-      !terminating && namespace === pod.namespace && matchesSelector(selector, labels),
-  );
+/** What a constraint counts: placed pods of the namespace, not being deleted, that its selector matches. */
+export function counted({ pod }: Cycle, { key, selector }: Constraint): [string, (group: PodGroup) => boolean] {
+  const meets = ({ namespace, labels, terminating }: PodGroup): boolean =>
+    !terminating && namespace === pod.namespace && matchesSelector(selector, labels);
+  return [`spread\n${key}`, meets];
 }
 
 /** DoNotSchedule: no domain may get further ahead of the least populated one than maxSkew. */
 export function spreadFilter(cycle: Cycle, constraints: readonly Constraint[], counts: PodCounts): RowFilter {
-  const columns = constraints.map(({ topologyKey }) => cycle.cluster.labels.column(topologyKey));
-  const spreads = constraints.map((constraint, index): Spread => {
-    const column = columns[index] ?? cycle.cluster.labels.column(constraint.topologyKey);
-    const sums = domainCounts(cycle, constraint, columns, column, matchingPods(counts, cycle, constraint));
+  const keys = constraints.map(({ topologyKey }) => topologyKey);
+  const spreads = constraints.map((constraint): Spread => {
+    const { maxSkew, topologyKey } = constraint;
     const self = selects(constraint, cycle.pod) ? 1 : 0;
-    const lowest = lowestCount(sums, constraint.minDomains);
-    return { values: column.values, counts: sums, most: constraint.maxSkew + lowest - self };
+    const eligible = eligibility(cycle, constraint, keys);
+    const { column, domains } = topologyOf(cycle.cluster, topologyKey);
+    if (!eligible) {
+      const { sums } = counts.byDomain(...counted(cycle, constraint), topologyKey);
+      const most = maxSkew + lowestOf(domains, sums, constraint.minDomains) - self;
+      return { values: column.values, counts: sums, most };
+    }
+    const sums = eligibleCounts(cycle, eligible, column, counts.count(...counted(cycle, constraint)));
+    const present = domains.filter((domain) => !Number.isNaN(sums[domain] ?? Number.NaN));
+    const most = maxSkew + lowestOf(present, sums, constraint.minDomains) - self;
+    return { values: column.values, counts: sums, most };
   });
   return (row) => {
     for (const { values, counts: sums, most } of spreads) {
@@ -53,16 +60,14 @@ export function spreadFilter(cycle: Cycle, constraints: readonly Constraint[], c
 }
 
 /** Matching pods by domain; NaN for domains without an eligible node. */
-function domainCounts(
-  cycle: Cycle,
-  constraint: Constraint,
-  columns: readonly { readonly values: Int32Array }[],
+export function eligibleCounts(
+  { cluster }: Cycle,
+  eligible: Eligible,
   column: { readonly values: Int32Array; readonly size: number },
   amounts: Int32Array,
 ): Float64Array {
-  const eligible = eligibility(cycle, constraint, columns);
   const sums = new Float64Array(column.size).fill(Number.NaN);
-  for (const row of cycle.cluster.rows) {
+  for (const row of cluster.rows) {
     if (!eligible(row)) continue;
     const domain = column.values[row] ?? 0;
     const before = sums[domain] ?? Number.NaN;
@@ -72,13 +77,12 @@ function domainCounts(
 }
 
 /** The count of the least populated domain; 0 when there are fewer domains than there should be. */
-function lowestCount(sums: Float64Array, minDomains: number): number {
+function lowestOf(domains: Int32Array, sums: Float64Array, minDomains: number): number {
+  if (domains.length < minDomains || domains.length === 0) return 0;
   let lowest = Number.POSITIVE_INFINITY;
-  let domains = 0;
-  for (const sum of sums) {
-    if (Number.isNaN(sum)) continue;
-    domains++;
-    lowest = Math.min(lowest, sum);
+  for (const domain of domains) {
+    const sum = sums[domain] ?? 0;
+    if (sum < lowest) lowest = sum;
   }
-  return domains < minDomains || domains === 0 ? 0 : lowest;
+  return lowest;
 }

@@ -1,15 +1,17 @@
 import type { PodCounts } from "../../cluster/pod-groups.ts";
+import { topologyOf } from "../../cluster/topology.ts";
 import type { Cycle, RowScorer } from "../../framework/plugin.ts";
 import type { Constraint, Constraints } from "./constraints.ts";
 import { eligibility } from "./eligible.ts";
-import { matchingPods } from "./filter.ts";
+import { counted, eligibleCounts } from "./filter.ts";
 
 const HOSTNAME = "kubernetes.io/hostname";
 
 interface Preference {
   readonly values: Int32Array;
   /** Matching pods by domain, or by row for host names. */
-  readonly counts: (row: number) => number;
+  readonly counts: { readonly [index: number]: number };
+  readonly byRow: boolean;
   readonly weight: number;
   readonly maxSkew: number;
 }
@@ -17,29 +19,33 @@ interface Preference {
 /** ScheduleAnyway: nodes whose domains have fewer matching pods score higher, domains of which there are many weighing more. */
 export function spreadScorer(cycle: Cycle, rows: Int32Array, wanted: Constraints, counts: PodCounts): RowScorer {
   const { cluster } = cycle;
-  const columns = wanted.constraints.map(({ topologyKey }) => cluster.labels.column(topologyKey));
   // Own constraints leave nodes without the labels out of the comparison; the built-in defaults take what there is.
-  const required = wanted.system ? [] : columns;
-  const ignored = new Set(Array.from(rows).filter((row) => required.some(({ values }) => values[row] === 0)));
-  const preferences = wanted.constraints.map((constraint, index) =>
-    preference(
-      cycle,
-      rows,
-      constraint,
-      { required, ignored, values: columns[index]?.values ?? new Int32Array(0) },
-      counts,
-    ),
-  );
+  const required = wanted.system ? [] : wanted.constraints.map(({ topologyKey }) => topologyKey);
+  const lacking = required
+    .map((key) => topologyOf(cluster, key))
+    .filter(({ nodeCounts }) => nodeCounts[0])
+    .map(({ column }) => column.values);
+  const ignored = (row: number): boolean => {
+    for (const values of lacking) if (values[row] === 0) return true;
+    return false;
+  };
+  const compared = lacking.length === 0 ? rows : rows.filter((row) => !ignored(row));
+  const preferences = wanted.constraints.map((each) => preference(cycle, compared, each, required, counts));
+  const score = (row: number): number => {
+    if (lacking.length > 0 && ignored(row)) return 0;
+    let sum = 0;
+    for (const { values, counts: amounts, byRow, weight, maxSkew } of preferences) {
+      const domain = values[row] ?? 0;
+      if (domain !== 0) sum += (amounts[byRow ? row : domain] ?? 0) * weight + (maxSkew - 1);
+    }
+    return Math.round(sum);
+  };
   return {
-    score(row) {
-      if (ignored.has(row)) return 0;
-      let sum = 0;
-      for (const { values, counts: count, weight, maxSkew } of preferences) {
-        if (values[row] !== 0) sum += count(row) * weight + (maxSkew - 1);
-      }
-      return Math.round(sum);
+    score,
+    scoreAll(all, into) {
+      for (let index = 0; index < all.length; index++) into[index] = score(all[index] ?? 0);
     },
-    normalize: (scores, scored) => normalize(scores, scored, ignored),
+    normalize: (scores, scored) => normalize(scores, scored, lacking.length > 0 ? ignored : undefined),
   };
 }
 
@@ -47,41 +53,49 @@ function preference(
   cycle: Cycle,
   rows: Int32Array,
   constraint: Constraint,
-  context: {
-    readonly required: readonly { readonly values: Int32Array }[];
-    readonly ignored: ReadonlySet<number>;
-    readonly values: Int32Array;
-  },
+  required: readonly string[],
   counts: PodCounts,
 ): Preference {
-  const { values, ignored, required } = context;
-  const amounts = matchingPods(counts, cycle, constraint);
   const { maxSkew, topologyKey } = constraint;
+  const { column, nodeCounts } = topologyOf(cycle.cluster, topologyKey);
+  const { values } = column;
   if (topologyKey === HOSTNAME) {
-    return { values, maxSkew, weight: Math.log(rows.length - ignored.size + 2), counts: (row) => amounts[row] ?? 0 };
+    const amounts = counts.count(...counted(cycle, constraint));
+    return { values, maxSkew, weight: Math.log(rows.length + 2), counts: amounts, byRow: true };
   }
-  const sums = new Map<number, number>();
-  for (const row of rows) if (!ignored.has(row)) sums.set(values[row] ?? 0, 0);
   const eligible = eligibility(cycle, constraint, required);
-  for (const row of cycle.cluster.rows) {
+  const sums = eligible
+    ? eligibleCounts(cycle, eligible, column, counts.count(...counted(cycle, constraint)))
+    : counts.byDomain(...counted(cycle, constraint), topologyKey).sums;
+  const weight = Math.log(domainsOf(rows, values, nodeCounts.length) + 2);
+  return { values, maxSkew, weight, counts: eligible ? sums.map((sum) => sum || 0) : sums, byRow: false };
+}
+
+/** In how many domains the compared nodes are; that of nodes without the label is one, too. */
+function domainsOf(rows: Int32Array, values: Int32Array, size: number): number {
+  const seen = new Uint8Array(size);
+  let count = 0;
+  for (const row of rows) {
     const domain = values[row] ?? 0;
-    const sum = sums.get(domain);
-    if (sum !== undefined && eligible(row)) sums.set(domain, sum + (amounts[row] ?? 0));
+    if (seen[domain]) continue;
+    seen[domain] = 1;
+    if (++count === size) break;
   }
-  return { values, maxSkew, weight: Math.log(sums.size + 2), counts: (row) => sums.get(values[row] ?? 0) ?? 0 };
+  return count;
 }
 
 /** Few pods to 100, many to little; nodes left out get nothing. */
-function normalize(scores: Float64Array, rows: Int32Array, ignored: ReadonlySet<number>): void {
+function normalize(scores: Float64Array, rows: Int32Array, ignored: ((row: number) => boolean) | undefined): void {
   let lowest = Number.POSITIVE_INFINITY;
   let highest = Number.NEGATIVE_INFINITY;
-  for (const [index, row] of rows.entries()) {
-    if (ignored.has(row)) continue;
-    lowest = Math.min(lowest, scores[index] ?? 0);
-    highest = Math.max(highest, scores[index] ?? 0);
+  for (let index = 0; index < rows.length; index++) {
+    if (ignored?.(rows[index] ?? 0)) continue;
+    const score = scores[index] ?? 0;
+    if (score < lowest) lowest = score;
+    if (score > highest) highest = score;
   }
-  for (const [index, row] of rows.entries()) {
-    if (ignored.has(row)) scores[index] = 0;
+  for (let index = 0; index < rows.length; index++) {
+    if (ignored?.(rows[index] ?? 0)) scores[index] = 0;
     else if (highest === 0) scores[index] = 100;
     else scores[index] = Math.trunc((100 * (highest + lowest - (scores[index] ?? 0))) / highest);
   }
