@@ -89,10 +89,11 @@ int child_open_tree(struct child_context *context, const struct open_tree_step *
 }
 
 /* A directory with mapped ids over itself: an overlay takes its layers from where they are mounted. */
-static int map_directory(struct child_context *context, const char *path) {
-  int tree = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, path, TREE_COPY | TREE_CLOEXEC);
+static int map_directory(struct child_context *context, const char *layer) {
+  char path[PATH_MAX];
+  int tree = realpath(layer, path) == NULL ? -1 : (int)syscall(CALL_OPEN_TREE, AT_FDCWD, path, TREE_COPY | TREE_CLOEXEC);
   if (tree < 0)
-    return fail("open layer %s", path);
+    return fail("open layer %s", layer);
   int result = map_ids(tree, context->user_namespace, false, path);
   if (result == 0)
     result = isolate(path);

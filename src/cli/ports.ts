@@ -24,6 +24,8 @@ export interface UpOptions {
   readonly kubernetes: boolean;
   readonly logLevel: string;
   readonly dns?: readonly string[];
+  /** Whose subordinate ids Docker containers get: `default`, or a user (name or id), with `:group`. */
+  readonly usernsRemap?: string;
   /** Where the built-in registry listens: `127.0.0.1:5000`, or `none`. */
   readonly registryListen?: string;
   /** Where Docker Hub's images are asked for first. */

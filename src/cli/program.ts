@@ -26,6 +26,7 @@ interface UpFlags {
   kubernetes: boolean;
   logLevel: string;
   dns?: string[];
+  usernsRemap?: string;
   registryListen?: string;
   registryMirror?: string[];
   insecureRegistry?: string[];
@@ -123,6 +124,10 @@ function addUpFlags(command: Command): Command {
     .option("--node-taints <taints>", "taints of the nodes that this start makes: key=value:NoSchedule,...")
     .option("--node-cidr <cidr>", "addresses of the nodes besides the first (10.245.0.0/24)")
     .option("--dns <ip...>", "name servers that containers and the cluster's DNS forward to (the host's)")
+    .option(
+      "--userns-remap <user>",
+      "Docker containers run in a user namespace with this user's ids of /etc/subuid and /etc/subgid (default: dockremap)",
+    )
     .option("--registry-listen <address>", "where the built-in registry listens: 127.0.0.1:5000, or none")
     .option("--registry-mirror <url...>", "where Docker Hub's images are asked for first")
     .option(

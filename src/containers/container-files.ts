@@ -7,6 +7,7 @@ import type { ImageStore, RootMount, Snapshot } from "#images/image-store.ts";
 import { detachedDirectory, detachedOverlay } from "#linux/detached-mount.ts";
 import { AT_REMOVEDIR, close, isSyscallError, O_DIRECTORY, O_PATH, open, unlinkat } from "#linux/syscalls.ts";
 import type { Container, Engine, MountPoint } from "./engine.ts";
+import { fileIds, HOST_IDS, mappedWriter, type FileIds } from "./files/file-ids.ts";
 import { lstatIn, openDirectory, readlinkIn, splitPath } from "./files/rooted.ts";
 import { readTree, type Skip } from "./files/read-tree.ts";
 import { treeWriter } from "./files/write-tree.ts";
@@ -122,7 +123,7 @@ function mountRoot(mount: RootMount): number {
 }
 
 /** Files below a directory handle, which is taken over. */
-function rootFiles(root: number): RootFiles {
+function rootFiles(root: number, ids: FileIds = HOST_IDS): RootFiles {
   return {
     stat: (path) => statPath(root, path),
     read(path, { as, skip } = {}) {
@@ -131,7 +132,9 @@ function rootFiles(root: number): RootFiles {
       const [directory, name] = follow ? [clean, "."] : splitPath(clean);
       const parent = openDirectory(root, directory);
       if (parent === undefined) throw new GantryError("not-found", `no such file or directory: ${path}`, { path });
-      const archive = Readable.from(readTree(parent, name, as ?? splitPath(clean)[1], skip), { objectMode: false });
+      const archive = Readable.from(readTree(parent, name, as ?? splitPath(clean)[1], skip, ids), {
+        objectMode: false,
+      });
       archive.once("close", () => close(parent));
       return archive;
     },
@@ -140,7 +143,11 @@ function rootFiles(root: number): RootFiles {
       const target = trim(path);
       if (!make && statPath(root, `${path}/`)?.kind !== "directory")
         throw new GantryError("not-found", `no such directory: ${path}`, { path });
-      const writer = treeWriter(root, target, options);
+      const { owner } = options;
+      const writer = mappedWriter(
+        treeWriter(root, target, { ...options, ...(owner && { owner: ids.outside(owner) }) }),
+        ids,
+      );
       const reader = tarReader(writer);
       try {
         for await (const chunk of archive as AsyncIterable<Buffer>) reader.write(chunk);
@@ -229,7 +236,8 @@ function openContainer(
 ): { files: RootFiles; inside: string } {
   const { state } = container;
   if (state.status === "running" || state.status === "paused") {
-    return { files: rootFiles(open(`/proc/${state.pid}/root`, O_PATH | O_DIRECTORY)), inside: path };
+    const ids = fileIds(container.config.namespaces.user);
+    return { files: rootFiles(open(`/proc/${state.pid}/root`, O_PATH | O_DIRECTORY), ids), inside: path };
   }
   const mount = mountAt(container.mounts, path);
   if (mount)

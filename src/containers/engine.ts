@@ -60,6 +60,8 @@ export interface Engine {
   /** Removes an empty one; harmless when it is gone. */
   removeCgroupParent(path: string): Promise<void>;
   readonly volumes: Volumes;
+  /** The user namespace that containers get unless they ask for the host's (`--userns-remap`); undefined: the host's. */
+  readonly userNamespace?: UserNamespaceMaps;
   /** The end of the daemon with all that it runs: every container is stopped by its own signal and timeout, of at most `longestSeconds` (10 by default, as `docker stop`); none counts as stopped by hand, so restart policies act at the next start. */
   stopAll(longestSeconds?: number): Promise<void>;
   /** Stops watching; containers run on. */
@@ -137,7 +139,12 @@ export interface Namespaces {
   readonly uts: { readonly kind: "new" | "host" } | { readonly kind: "container"; readonly id: string };
   readonly cgroup: "private" | "host";
   /** Remapped ids: user namespaces. */
-  readonly user?: { readonly uidMappings: readonly IdMapping[]; readonly gidMappings: readonly IdMapping[] };
+  readonly user?: UserNamespaceMaps;
+}
+
+export interface UserNamespaceMaps {
+  readonly uidMappings: readonly IdMapping[];
+  readonly gidMappings: readonly IdMapping[];
 }
 
 export interface IdMapping {
@@ -168,6 +175,8 @@ export type MountConfig =
       readonly recursive: boolean;
       /** Only the mount itself is read-only, not those below it. */
       readonly shallowReadonly?: boolean;
+      /** In a user namespace its files belong to the users that they belong to outside it (pods); otherwise to nobody there (Docker). */
+      readonly mapIds?: boolean;
     }
   | {
       readonly kind: "volume";

@@ -9,7 +9,7 @@ import type { ImageStore, ImageUser } from "#images/image-store.ts";
 import { createCgroup, openCgroup } from "#linux/cgroups.ts";
 import { connectShim, startShim } from "#linux/shim.ts";
 import type { Networks } from "#network/networks.ts";
-import type { Engine, LogOptions } from "./engine.ts";
+import type { Engine, LogOptions, UserNamespaceMaps } from "./engine.ts";
 import { eventLog } from "./events/event-log.ts";
 import { execs } from "./exec/exec.ts";
 import { execStore, type ExecStore } from "./exec/exec-store.ts";
@@ -44,6 +44,8 @@ export interface EngineDeps {
   readonly runDir: string;
   readonly images: ImageStore;
   readonly networks: Networks;
+  /** For containers that do not ask for the host's users. */
+  readonly userNamespace?: UserNamespaceMaps;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly logger?: Logger;
@@ -61,7 +63,7 @@ export async function openEngine(deps: EngineDeps): Promise<Engine> {
   deps.images.setUsers((imageId) => imageUsers(context, imageId));
   context.opened.resolve();
   startByPolicy(context);
-  return engineOf(context, store);
+  return { ...engineOf(context, store), ...(deps.userNamespace && { userNamespace: deps.userNamespace }) };
 }
 
 async function makeContext(deps: EngineDeps): Promise<{ context: EngineContext; store: ExecStore }> {

@@ -4,7 +4,7 @@ import { systemClock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
 import type { Places } from "#base/places.ts";
 import { systemRandom } from "#base/random.ts";
-import type { Engine } from "#containers/engine.ts";
+import type { Engine, UserNamespaceMaps } from "#containers/engine.ts";
 import { openEngine } from "#containers/open-engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import { openImages } from "#images/open-images.ts";
@@ -30,6 +30,8 @@ export interface ContainerSideOptions {
   readonly bridgeName: string;
   readonly logger: Logger;
   readonly dns?: readonly string[] | undefined;
+  /** For containers that do not ask for the host's users. */
+  readonly userNamespace?: UserNamespaceMaps | undefined;
   readonly registries?: RegistryOptions;
   /** Further nodes that were here before: their containers are taken up with the others. */
   readonly nodes: readonly string[];
@@ -58,6 +60,7 @@ export async function openContainerSide(places: Places, options: ContainerSideOp
     runDir: places.runDir,
     images,
     networks,
+    ...(options.userNamespace && { userNamespace: options.userNamespace }),
     clock: systemClock,
     random: systemRandom,
     logger,

@@ -20,6 +20,7 @@ import { chooseRanges } from "./ranges.ts";
 import { listenerOf, registrySettings } from "./registry-settings.ts";
 import { openRegistrySide, registryAddress } from "./registry-side.ts";
 import { registryFolder } from "./serve-registry.ts";
+import { usernsRemap } from "./userns-remap.ts";
 import { gantryVersion } from "./version.ts";
 
 /** Starts a whole Gantry from its parts. Resolves when both APIs answer and the node is Ready; what was started is ended again when a part fails. */
@@ -63,6 +64,7 @@ async function start(options: UpOptions, logger: Logger, started: Closer[]): Pro
     bridgeName: bridgeName(places.instance, "0"),
     logger,
     dns: options.dns,
+    userNamespace: usernsRemap(options.usernsRemap),
     nodes: options.kubernetes ? records.all().map(({ name }) => name) : [],
     registries: { ...settings, local: registry.local },
   });

@@ -52,14 +52,18 @@ after(async () => {
 let isolated = false;
 
 /** Starts a Gantry. The first call moves this test file into a network namespace of its own. */
-export async function startGantry(options: { flags?: readonly string[]; root?: string } = {}): Promise<TestGantry> {
+export async function startGantry(
+  options: { flags?: readonly string[]; root?: string; wrap?: (root: string) => readonly string[] } = {},
+): Promise<TestGantry> {
   if (!isolated) {
     await enterFreshHost();
     isolated = true;
   }
   const root = options.root ?? (await mkdtemp(join(tmpdir(), "gantry-test-")));
   const flags = options.flags ?? [];
-  let daemon = await launch(root, flags);
+  // A command that starts what it is given as its further arguments.
+  const wrap = options.wrap?.(root) ?? [];
+  let daemon = await launch(root, flags, wrap);
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     DOCKER_HOST: `unix://${root}/run/docker.sock`,
@@ -84,7 +88,7 @@ export async function startGantry(options: { flags?: readonly string[]; root?: s
       await exit;
     },
     async restart() {
-      daemon = await launch(root, flags);
+      daemon = await launch(root, flags, wrap);
     },
     async stopDaemon() {
       if (daemon.process.exitCode === null && daemon.process.signalCode === null) {
@@ -106,8 +110,10 @@ export async function startGantry(options: { flags?: readonly string[]; root?: s
 async function launch(
   root: string,
   flags: readonly string[],
+  wrap: readonly string[],
 ): Promise<{ process: ChildProcess; status: GantryStatus }> {
-  const child = spawn(join(project, "bin/gantry"), ["--root", root, "up", "--api-port", "0", ...flags], {
+  const [command = "", ...args] = [...wrap, join(project, "bin/gantry"), "--root", root, "up", "--api-port", "0"];
+  const child = spawn(command, [...args, ...flags], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     env: { ...process.env, GANTRY_SOURCE: process.env["GANTRY_SOURCE"] ?? "1" },
   });

@@ -14,6 +14,7 @@ import {
   O_RDONLY,
   openat,
 } from "#linux/syscalls.ts";
+import { HOST_IDS, type FileIds } from "./file-ids.ts";
 import { lstatIn, pathIn, readlinkIn } from "./rooted.ts";
 
 const readLater = promisify(read);
@@ -33,9 +34,10 @@ export async function* readTree(
   name: string,
   as: string,
   skip: Skip = () => false,
+  ids: FileIds = HOST_IDS,
 ): AsyncGenerator<Buffer> {
   const seen = new Map<string, string>();
-  yield* readEntry(parent, name, { path: as, below: "" }, { seen, skip });
+  yield* readEntry(parent, name, { path: as, below: "" }, { seen, skip, ids });
   yield TAR_END;
 }
 
@@ -43,6 +45,7 @@ interface Walk {
   /** First path of each file that has several names. */
   readonly seen: Map<string, string>;
   readonly skip: Skip;
+  readonly ids: FileIds;
 }
 
 interface Place {
@@ -60,7 +63,7 @@ async function* readEntry(parent: number, name: string, place: Place, walk: Walk
     yield* readFolder(parent, name, stats, place, walk);
     return;
   }
-  const entry = entryOf(parent, name, stats, type, place.path);
+  const entry = entryOf(parent, name, stats, type, place.path, walk.ids);
   const first = stats.nlink > 1n ? walk.seen.get(`${stats.dev}:${stats.ino}`) : undefined;
   if (first !== undefined) {
     yield encodeTarHeader({ ...entry, type: "link", size: 0, linkPath: first, xattrs: new Map() });
@@ -82,7 +85,7 @@ async function* readFolder(
   if (handle === undefined) return;
   try {
     yield encodeTarHeader(
-      entryOf(parent, name, stats, "directory", place.path.endsWith("/") ? place.path : `${place.path}/`),
+      entryOf(parent, name, stats, "directory", place.path.endsWith("/") ? place.path : `${place.path}/`, walk.ids),
     );
     const names = readdirSync(`/proc/self/fd/${handle}`, { encoding: "buffer" }).map(decodeName).toSorted();
     for (const child of names) {
@@ -128,14 +131,20 @@ function openIn(parent: number, name: string, flags: number): number | undefined
   }
 }
 
-function entryOf(parent: number, name: string, stats: BigIntStats, type: TarType, path: string): TarEntry {
+function entryOf(
+  parent: number,
+  name: string,
+  stats: BigIntStats,
+  type: TarType,
+  path: string,
+  ids: FileIds,
+): TarEntry {
   const device = stats.rdev;
   return {
     path,
     type,
     mode: Number(stats.mode & 0o7777n),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
+    ...ids.inside({ uid: Number(stats.uid), gid: Number(stats.gid) }),
     size: 0,
     modifiedNanos: stats.mtimeNs,
     linkPath: type === "symlink" ? readlinkIn(parent, name) : "",

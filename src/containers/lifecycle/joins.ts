@@ -11,10 +11,11 @@ export function joinedNamespaces(
   const { network, pid, ipc, uts, user } = record.config.namespaces;
   const joined: Partial<Record<OciNamespaceType, string>> = {};
   const join = (type: OciNamespaceType, file: string, id: string): void => {
-    const target = pidOf(registry.find(id), id, type);
+    const owner = registry.find(id);
+    const target = pidOf(owner, id, type);
     joined[type] = `/proc/${target}/ns/${file}`;
     // What is owned by a user namespace can only be entered from inside it.
-    if (user) joined.user = `/proc/${target}/ns/user`;
+    if (user && owner?.record.config.namespaces.user) joined.user = `/proc/${target}/ns/user`;
   };
   if (network.kind === "container") join("network", "net", network.id);
   if (network.kind === "host" && network.netns !== undefined) joined.network = network.netns;

@@ -13,7 +13,7 @@ export async function prepareMounts(
   const { config, mounts } = entry.record;
   for (const mount of config.mounts) if (mount.kind === "bind") prepareSource(mount.source, mount.create);
   for (const { type, name } of mounts) if (type === "volume" && name !== undefined) await volumes.activate(name);
-  return userMounts(config.mounts, mounts);
+  return userMounts(config.mounts, mounts, config.namespaces.user !== undefined);
 }
 
 /** Mounts that bind a path below their source, by destination. */

@@ -89,7 +89,7 @@ function specMounts(config: ContainerConfig, facts: SpecFacts): OciMount[] {
         ? without(mount, "ro")
         : mount,
     ),
-    ...nameFileMounts(facts, taken),
+    ...nameFileMounts(config, facts, taken),
     ...facts.mounts,
   ];
 }
@@ -116,7 +116,11 @@ const without = (mount: OciMount, option: string): OciMount => ({
   options: mount.options?.filter((each) => each !== option) ?? [],
 });
 
-function nameFileMounts({ nameFiles }: SpecFacts, taken: ReadonlySet<string>): OciMount[] {
+function nameFileMounts(
+  { namespaces }: ContainerConfig,
+  { nameFiles }: SpecFacts,
+  taken: ReadonlySet<string>,
+): OciMount[] {
   const files: [string, string | undefined][] = [
     ["/etc/resolv.conf", nameFiles.resolvConf],
     ["/etc/hostname", nameFiles.hostname],
@@ -125,7 +129,7 @@ function nameFileMounts({ nameFiles }: SpecFacts, taken: ReadonlySet<string>): O
   return files.flatMap(([destination, source]) =>
     source === undefined || taken.has(destination)
       ? []
-      : [{ destination, type: "bind", source, options: ["rbind", "rprivate"] }],
+      : [{ destination, type: "bind", source, options: ["rbind", "rprivate", ...(namespaces.user ? ["idmap"] : [])] }],
   );
 }
 

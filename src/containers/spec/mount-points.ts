@@ -51,15 +51,22 @@ export function cleanTarget(target: string): string {
   return clean;
 }
 
-/** The user's mounts as the runtime makes them, those nearer to the root first (moby, daemon/volumes: by number of parts). */
-export function userMounts(configs: readonly MountConfig[], points: readonly MountPoint[]): OciMount[] {
-  const mounts = configs.map((config, index) => ociMount(config, points[index]));
+/**
+ * The user's mounts as the runtime makes them, those nearer to the root first (moby, daemon/volumes: by number of parts). In a user
+ * namespace volumes have its ids; on disk they keep their own.
+ */
+export function userMounts(
+  configs: readonly MountConfig[],
+  points: readonly MountPoint[],
+  inUserNamespace = false,
+): OciMount[] {
+  const mounts = configs.map((config, index) => ociMount(config, points[index], inUserNamespace));
   return mounts.toSorted((a, b) => depth(a.destination) - depth(b.destination));
 }
 
 const depth = (path: string): number => path.split("/").length;
 
-function ociMount(config: MountConfig, point: MountPoint | undefined): OciMount {
+function ociMount(config: MountConfig, point: MountPoint | undefined, inUserNamespace: boolean): OciMount {
   const destination = cleanTarget(config.target);
   if (config.kind === "tmpfs")
     return {
@@ -70,12 +77,18 @@ function ociMount(config: MountConfig, point: MountPoint | undefined): OciMount 
     };
   const recursive = config.kind === "volume" || config.recursive;
   const propagation = (config.kind === "bind" && config.propagation) || DEFAULT_PROPAGATION;
+  const mapped = inUserNamespace && (config.kind === "volume" || config.mapIds === true);
   const deep = recursive && !(config.kind === "bind" && config.shallowReadonly);
   return {
     destination,
     type: "bind",
     source: point?.source ?? "",
-    options: [recursive ? "rbind" : "bind", ...(config.readonly ? [deep ? "rro" : "ro"] : []), propagation],
+    options: [
+      recursive ? "rbind" : "bind",
+      ...(config.readonly ? [deep ? "rro" : "ro"] : []),
+      propagation,
+      ...(mapped ? ["idmap"] : []),
+    ],
   };
 }
 

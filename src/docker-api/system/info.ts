@@ -110,8 +110,13 @@ function runtimeFields(version: string): object {
   };
 }
 
-function securityOptions({ host }: Deps): string[] {
-  return [...(host.appArmor ? ["name=apparmor"] : []), "name=seccomp,profile=builtin", "name=cgroupns"];
+function securityOptions({ host, engine }: Deps): string[] {
+  return [
+    ...(host.appArmor ? ["name=apparmor"] : []),
+    "name=seccomp,profile=builtin",
+    ...(engine.userNamespace ? ["name=userns"] : []),
+    "name=cgroupns",
+  ];
 }
 
 /** No mirrors and no insecure registries but loopback, which Docker trusts too. */

@@ -1,4 +1,4 @@
-import type { ContainerConfig, MountConfig, Security } from "#containers/engine.ts";
+import type { ContainerConfig, MountConfig, Security, UserNamespaceMaps } from "#containers/engine.ts";
 import type { DockerConfig, DockerHostConfig, DockerNetworkingConfig } from "#formats/docker-config.ts";
 import { parseDevice, parseDeviceRule, parseUlimits } from "#formats/docker-devices.ts";
 import { commandOf } from "#formats/docker-merge.ts";
@@ -30,6 +30,8 @@ export interface ConfigInputs {
   /** The machine's own. */
   readonly hostName: string;
   readonly find: FindContainer;
+  /** For containers that do not ask for the host's users. */
+  readonly userNamespace?: UserNamespaceMaps | undefined;
 }
 
 /** What the engine is asked to make. Throws `invalid` in Docker's words. */
@@ -43,7 +45,7 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
     labels: { ...config.Labels },
     mounts,
     readonlyRoot: host.ReadonlyRootfs ?? false,
-    namespaces: namespacesOf(host, find),
+    namespaces: namespacesOf(host, find, inputs.userNamespace),
     networks: attachmentsOf(config, host, networking),
     ...namesOf(host, inputs.hostGateway),
     ...linksOf(host, networking, find),

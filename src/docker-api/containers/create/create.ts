@@ -71,6 +71,7 @@ export async function createContainer(
     hostGateway: hostGateway(deps),
     hostName: deps.host.name,
     find,
+    userNamespace: deps.engine.userNamespace,
   };
   // Everything that can be refused is, before a volume is made.
   const checked = containerConfig({ ...inputs, mounts: [] });

@@ -1,19 +1,43 @@
 import { GantryError } from "#base/errors.ts";
-import type { Container, Namespaces } from "#containers/engine.ts";
+import type { Container, Namespaces, UserNamespaceMaps } from "#containers/engine.ts";
 import type { DockerHostConfig } from "#formats/docker-config.ts";
 
 /** Finds a container for `container:<name|id>` modes. */
 export type FindContainer = (reference: string) => Container | undefined;
 
-/** The namespaces that a HostConfig asks for. Throws `invalid` when a container to join is not there. */
-export function namespacesOf(host: DockerHostConfig, find: FindContainer): Namespaces {
+/**
+ * The namespaces that a HostConfig asks for, on a daemon that may remap users. Throws `invalid` when a container to join is not there, or
+ * when what is asked for does not go with user namespaces.
+ */
+export function namespacesOf(host: DockerHostConfig, find: FindContainer, remapped?: UserNamespaceMaps): Namespaces {
+  const user = remapped && host.UsernsMode !== "host" ? remapped : undefined;
+  if (user) refuseWithUserNamespace(host);
   return {
+    ...(user && { user }),
     network: networkNamespace(host.NetworkMode ?? "bridge", find),
     pid: joined(host.PidMode, find) ?? { kind: host.PidMode === "host" ? "host" : "new" },
     ipc: joined(host.IpcMode, find) ?? { kind: ipcKind(host.IpcMode) },
     uts: utsNamespace(host),
     cgroup: host.CgroupnsMode === "host" || (host.Privileged && !host.CgroupnsMode) ? "host" : "private",
   };
+}
+
+/** In Docker's words (moby, daemon/daemon_unix.go: verifyPlatformContainerSettings). */
+function refuseWithUserNamespace(host: DockerHostConfig): void {
+  const conflicts: readonly (readonly [boolean, string, string])[] = [
+    [
+      host.Privileged ?? false,
+      "Privileged",
+      "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
+    ],
+    [
+      host.NetworkMode === "host",
+      "NetworkMode",
+      "cannot share the host's network namespace when user namespaces are enabled",
+    ],
+    [host.PidMode === "host", "PidMode", "cannot share the host PID namespace when user namespaces are enabled"],
+  ];
+  for (const [isAsked, field, message] of conflicts) if (isAsked) throw new GantryError("invalid", message, { field });
 }
 
 function networkNamespace(mode: string, find: FindContainer): Namespaces["network"] {
