@@ -110,7 +110,10 @@ static void exit_file_name(const struct process *process, char *name, size_t siz
   snprintf(name, size, "%s.exit%s", process->id, suffix);
 }
 
-/* On disk, whole or not at all, before anyone hears of it. */
+/*
+ * With the kernel, whole or not at all, before anyone hears of it: it outlasts the daemon and us. What a machine that fails may take with
+ * it is the exit of a container that nobody has been told of, and whose machine is gone as well.
+ */
 static void record_exit(const struct process *process) {
   char name[ID_BYTES + 16], temporary[ID_BYTES + 16], text[256];
   exit_file_name(process, name, sizeof name, "");
@@ -121,7 +124,7 @@ static void record_exit(const struct process *process) {
   int fd = openat(shim_directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return;
-  if (write(fd, text, (size_t)length) == length && fsync(fd) == 0)
+  if (write(fd, text, (size_t)length) == length)
     renameat(shim_directory, temporary, shim_directory, name);
   close(fd);
 }

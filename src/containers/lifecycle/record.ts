@@ -3,6 +3,7 @@ import { open, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GantryError, errorText } from "#base/errors.ts";
 import type { ContainerConfig, Health, MountPoint } from "../engine.ts";
+import { REMOVED } from "./places.ts";
 import { readState, writeState, type StateRecord } from "./state-file.ts";
 
 /** A container as it is kept on disk: what it is in `config.json`, how it stands in `state`. */
@@ -74,6 +75,8 @@ async function syncDirectory(path: string): Promise<void> {
 export interface FoundRecords {
   readonly records: readonly ContainerRecord[];
   readonly unfinished: readonly string[];
+  /** Names of directories whose containers have been removed. */
+  readonly removed: readonly string[];
   /** Records that cannot be read, and why. Nothing of theirs is touched. */
   readonly unreadable: readonly { readonly id: string; readonly reason: string }[];
 }
@@ -81,8 +84,13 @@ export interface FoundRecords {
 export function readRecords(root: string): FoundRecords {
   const records: ContainerRecord[] = [];
   const unfinished: string[] = [];
+  const removed: string[] = [];
   const unreadable: { id: string; reason: string }[] = [];
   for (const id of readdirSync(root)) {
+    if (id.startsWith(REMOVED)) {
+      removed.push(id);
+      continue;
+    }
     try {
       const record = readRecord(join(root, id));
       if (record) records.push(record);
@@ -91,7 +99,7 @@ export function readRecords(root: string): FoundRecords {
       unreadable.push({ id, reason: errorText(error) });
     }
   }
-  return { records, unfinished, unreadable };
+  return { records, unfinished, removed, unreadable };
 }
 
 function readRecord(directory: string): ContainerRecord | undefined {

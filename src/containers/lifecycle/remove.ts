@@ -1,3 +1,4 @@
+import { renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { errorText, GantryError } from "#base/errors.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
@@ -85,7 +86,19 @@ async function removeParts(context: EngineContext, entry: Entry, volumes: boolea
   for (const waiting of entry.waiting) waiting.fail(new GantryError("conflict", `container ${entry.id} was removed`));
   await context.images.removeSnapshot(entry.id);
   if (volumes) await removeAnonymousVolumes(context, entry);
-  await rm(context.places.container(entry.id), { recursive: true, force: true });
+  removeDirectory(context, entry.id);
+}
+
+/** Out of the way at once, from the disk soon (a log may be large); what a crash leaves goes when the engine opens. */
+function removeDirectory(context: EngineContext, id: string): void {
+  const { places } = context;
+  try {
+    renameSync(places.container(id), places.removed(id));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  void attempt(context, "removing files", id, () => rm(places.removed(id), { recursive: true, force: true }));
 }
 
 async function removeAnonymousVolumes({ volumes, logger }: EngineContext, entry: Entry): Promise<void> {

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { openCgroup } from "#linux/cgroups.ts";
 import { adoptShim } from "./adopt.ts";
 import { attempt, type EngineContext } from "./context.ts";
@@ -30,6 +31,10 @@ export async function restore(context: EngineContext): Promise<void> {
   const entries = Array.from(registry.entries());
   await Promise.all(entries.map((entry) => attempt(context, "taking up", entry.id, () => takeUp(context, entry))));
   for (const id of found.unfinished) await attempt(context, "undoing a creation", id, () => undoCreation(context, id));
+  for (const name of found.removed)
+    await attempt(context, "removing files", name, () =>
+      rm(join(places.containers, name), { recursive: true, force: true }),
+    );
   const known = new Set([...entries.map(({ id }) => id), ...found.unreadable.map(({ id }) => id)]);
   await sweep(context, known);
 }

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { Shim } from "#linux/shim.ts";
 import { isSyscallError, kill } from "#linux/syscalls.ts";
@@ -19,7 +19,8 @@ export async function releaseShim(context: EngineContext, entry: Entry, { shim }
     await shim.acknowledge(INIT);
     shim.disconnect();
   }
-  await rm(context.places.shim(entry.id), { recursive: true, force: true });
+  // A socket and some records of bytes: sooner gone than another thread is told.
+  rmSync(context.places.shim(entry.id), { recursive: true, force: true });
 }
 
 /** True when all other processes of the shim have ended and are acknowledged; false after a time. Some may be of an earlier engine. */

@@ -13,8 +13,11 @@ export interface Trash {
   settle(): Promise<void>;
 }
 
-/** Files that are removed on the spot: a container's few changes are gone before a thread would have started. */
+/** Files that are removed on this thread: a container's few changes are gone before another would have started. */
 const AT_ONCE = 300;
+
+/** Whoever had something removed is answered first, and goes on. */
+const SOON_MS = 20;
 
 export function openTrash(folder: string, pool: WorkerPool, logger: Logger): Trash {
   let emptying: Promise<void> | undefined;
@@ -35,12 +38,31 @@ export function openTrash(folder: string, pool: WorkerPool, logger: Logger): Tra
     more = true;
     emptying ??= empty();
   };
+  const emptiedHere = (): boolean => {
+    try {
+      return emptyFolder(folder, AT_ONCE);
+    } catch (error) {
+      logger.warn({ folder, error }, "removed layers are left to another thread");
+      return false;
+    }
+  };
+  let soon: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    soon = undefined;
+    if (emptying || !emptiedHere()) kick();
+  };
   if (readdirSync(folder).length > 0) kick();
   return {
     take(path) {
       renameSync(path, join(folder, hexId(undefined, 16)));
-      if (emptying || !emptyFolder(folder, AT_ONCE)) kick();
+      soon ??= setTimeout(start, SOON_MS);
     },
-    settle: async () => emptying,
+    async settle() {
+      if (soon) {
+        clearTimeout(soon);
+        start();
+      }
+      await emptying;
+    },
   };
 }
