@@ -154,10 +154,16 @@ async function holdDown({ containers }: NodeSetOptions, { name }: NodeRecord): P
   containers.nodes.setCut(name, true);
 }
 
+/** Its pods go at once: nothing of them is left, so nobody has to wait for their garbage collection. */
 async function deleteNode({ client }: ControlPlane, name: string): Promise<void> {
   const absent = (error: unknown): void => {
     if (!isGantryError(error, "not-found")) throw error;
   };
   await client.delete(RESOURCES.nodes, undefined, name).catch(absent);
   await client.delete(RESOURCES.leases, "kube-node-lease", name).catch(absent);
+  const { items } = await client.list(RESOURCES.pods, { fieldSelector: `spec.nodeName=${name}` });
+  for (const { metadata } of items)
+    await client
+      .delete(RESOURCES.pods, metadata.namespace, metadata.name ?? "", { gracePeriodSeconds: 0 })
+      .catch(absent);
 }

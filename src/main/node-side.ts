@@ -7,6 +7,7 @@ import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { eventRecorder } from "#kube-client/events.ts";
 import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
+import { startPolicies } from "#kube-node/policies.ts";
 import { startProxy } from "#kube-node/proxy.ts";
 import { VERSION } from "#kube-api/version.ts";
 import { clientOver, type ApiLink } from "#kube-node/api-link.ts";
@@ -82,7 +83,7 @@ export async function startNode(
 
 /** The name server, and the proxy that leads the cluster's address of it, and every service's, to their endpoints. */
 async function startServices(
-  { networks }: ContainerSide,
+  { engine, networks }: ContainerSide,
   { clientFor, informers }: ControlPlane,
   podNetwork: string,
   options: NodeSideOptions,
@@ -110,9 +111,23 @@ async function startServices(
     link: options.link,
     logger: options.logger.child({ component: "proxy" }),
   });
+  const policies = await startPolicies({
+    ...parts,
+    engine,
+    nodeName: name,
+    isFurther: options.machine !== undefined,
+    instance,
+    netns: options.machine?.netns,
+    link: options.link,
+    logger: options.logger.child({ component: "network-policies" }),
+  });
   return {
     close(keep) {
-      if (!keep.services) proxy.remove();
+      if (!keep.services) {
+        policies.remove();
+        proxy.remove();
+      }
+      policies.close();
       proxy.close();
       dns.close();
     },

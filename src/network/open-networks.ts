@@ -153,7 +153,7 @@ async function dismantle(runtime: Runtime, within: Within): Promise<void> {
     for (const { bridge } of runtime.networks.values()) if (bridge) runtime.rtnetlink.deleteLink(bridge.name);
     runtime.rules.remove();
     const own = tableName(runtime.instance);
-    disableForwarding(runtime.nft, (name) => name === own || name === `${own}-services`);
+    disableForwarding(runtime.nft, (name) => [own, `${own}-services`, `${own}-policies`].includes(name));
     runtime.switchedOn = {};
     saveNetworks(runtime);
   });
