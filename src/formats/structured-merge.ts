@@ -77,7 +77,7 @@ export function trackUpdate(
   const sent = how.subresource ? undefined : after.metadata.managedFields;
   // A client that sends an empty list starts over; one that sends none keeps what there was.
   if (before && sent && sent.length === 0) return [];
-  const managers = readable(sent) ?? readManagers(before?.metadata.managedFields ?? []);
+  const managers = readable(sent) ?? readManagers(before?.metadata.managedFields ?? [], true);
   if (before && managers.size === 0) return [];
   recordUpdate(managers, before ?? emptyObject(how), after, how, how.manager);
   return encodeManagers(managers);
@@ -87,7 +87,7 @@ export function trackUpdate(
 function readable(sent: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
   if (!sent || sent.length === 0) return undefined;
   try {
-    return readManagers(sent);
+    return readManagers(sent, false);
   } catch (error) {
     if (error instanceof GantryError) return undefined;
     throw error;
@@ -127,11 +127,12 @@ function settle(
   for (const [key, manager] of managers) {
     if (key === self || manager.apiVersion !== how.apiVersion) continue;
     const lost = intersectSets(manager.set, changed);
+    if (isEmptySet(lost) && isEmptySet(intersectSets(manager.set, changes.removed))) continue;
     for (const path of setPaths(lost)) conflicts.push({ manager, path });
     const set = subtractSets(subtractSets(manager.set, lost), changes.removed);
     if (!force) continue;
     if (isEmptySet(set)) managers.delete(key);
-    else managers.set(key, { ...manager, set });
+    else managers.set(key, { ...manager, set, fieldsV1: undefined });
   }
   if (force) return;
   if (conflicts.length > 0) throw conflictError(conflicts);
@@ -163,7 +164,7 @@ export function applyConfiguration(
   const shape = shapeOf(how.schema);
   const wanted = checkConfiguration(config, how);
   const base = withoutManagedFields(live ?? emptyObject(how));
-  const managers = readManagers(live?.metadata.managedFields ?? []);
+  const managers = readManagers(live?.metadata.managedFields ?? [], true);
   if (live && managers.size === 0) recordUpdate(managers, emptyObject(how), live, how, BEFORE_FIRST_APPLY);
   const self: Manager = {
     name: how.manager,

@@ -96,8 +96,9 @@ export function invalidEach(field: string, value: unknown, messages: readonly st
 }
 
 /** `path.name`, or `name` at the root. */
-export function child(path: string, ...names: readonly string[]): string {
-  return [...(path === "" ? [] : [path]), ...names].join(".");
+export function child(path: string, name: string, ...more: readonly string[]): string {
+  const first = path === "" ? name : `${path}.${name}`;
+  return more.length === 0 ? first : `${first}.${more.join(".")}`;
 }
 
 /** `path[key]` */

@@ -35,6 +35,10 @@ export function childSet(set: MutableFieldSet, element: string): MutableFieldSet
   return made;
 }
 
+function hasNothing(set: FieldSet): boolean {
+  return !set.member && set.children.size === 0;
+}
+
 export function isEmptySet(set: FieldSet): boolean {
   if (set.member) return false;
   for (const child of set.children.values()) if (!isEmptySet(child)) return false;
@@ -48,8 +52,8 @@ function build(member: boolean, entries: Iterable<[string, FieldSet]>): FieldSet
 }
 
 export function unionSets(a: FieldSet, b: FieldSet): FieldSet {
-  if (b === EMPTY_SET || a === b) return a;
-  if (a === EMPTY_SET) return b;
+  if (a === b || hasNothing(b)) return a;
+  if (hasNothing(a)) return b;
   const children = new Map(a.children);
   for (const [element, child] of b.children) {
     const mine = children.get(element);
@@ -59,6 +63,7 @@ export function unionSets(a: FieldSet, b: FieldSet): FieldSet {
 }
 
 export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
+  if (hasNothing(a) || hasNothing(b)) return EMPTY_SET;
   const entries: [string, FieldSet][] = [];
   for (const [element, child] of a.children) {
     const other = b.children.get(element);
@@ -69,6 +74,7 @@ export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
 
 /** What is in `a` and not in `b`, path by path: the children of a path in `b` stay. */
 export function subtractSets(a: FieldSet, b: FieldSet): FieldSet {
+  if (hasNothing(b)) return a;
   const entries: [string, FieldSet][] = [];
   for (const [element, child] of a.children) {
     const other = b.children.get(element);
@@ -80,6 +86,7 @@ export function subtractSets(a: FieldSet, b: FieldSet): FieldSet {
 /** As subtractSets, but a path in `b` takes everything below it away too. */
 export function cutSets(a: FieldSet, b: FieldSet): FieldSet {
   if (b.member) return EMPTY_SET;
+  if (b.children.size === 0) return a;
   const entries: [string, FieldSet][] = [];
   for (const [element, child] of a.children) {
     const other = b.children.get(element);
@@ -168,6 +175,18 @@ function decodeNode(fields: unknown, depth: number): FieldSet {
   return { member: keys.length === 0 || Object.hasOwn(fields, "."), children };
 }
 
+/** Elements in canonical form that were read before: most objects of a kind have the same ones. At the brim all are forgotten. */
+const canonical = new Set<string>();
+const MAX_REMEMBERED = 4096;
+const MAX_REMEMBERED_LENGTH = 256;
+
+function remembered(element: string): string {
+  if (element.length > MAX_REMEMBERED_LENGTH) return element;
+  if (canonical.size >= MAX_REMEMBERED) canonical.clear();
+  canonical.add(element);
+  return element;
+}
+
 function checkElement(element: string): string {
   const rest = element.slice(2);
   const bad = (): GantryError =>
@@ -180,15 +199,16 @@ function checkElement(element: string): string {
       return element;
     case "k:":
     case "v:": {
+      if (canonical.has(element)) return element;
       let value: unknown;
       try {
         value = JSON.parse(rest);
       } catch {
         throw bad();
       }
-      if (element.startsWith("v:")) return valueElement(value);
+      if (element.startsWith("v:")) return remembered(valueElement(value));
       if (!isJsonObject(value)) throw bad();
-      return keyElement(value);
+      return remembered(keyElement(value));
     }
     default:
       throw bad();

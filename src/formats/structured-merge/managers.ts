@@ -10,6 +10,8 @@ export interface Manager {
   /** RFC 3339 */
   readonly time: string | undefined;
   readonly set: FieldSet;
+  /** The document that `set` was read from, as long as it is the same set. */
+  readonly fieldsV1?: ManagedFieldsEntry["fieldsV1"];
 }
 
 /** By identity (managerKey). */
@@ -24,8 +26,8 @@ export function managerKey({ name, operation, apiVersion, subresource }: Manager
   return JSON.stringify([name, operation, subresource, operation === "Apply" ? "" : apiVersion]);
 }
 
-/** Reads an object's managedFields. Throws `invalid` for malformed ones. */
-export function readManagers(entries: readonly ManagedFieldsEntry[]): Managers {
+/** Reads an object's managedFields. Throws `invalid` for malformed ones. `stored`: they are in canonical form. */
+export function readManagers(entries: readonly ManagedFieldsEntry[], stored: boolean): Managers {
   const managers: Managers = new Map();
   for (const entry of entries) {
     const manager: Manager = {
@@ -35,6 +37,7 @@ export function readManagers(entries: readonly ManagedFieldsEntry[]): Managers {
       subresource: entry.subresource ?? "",
       time: entry.time,
       set: decodeFieldsV1(entry.fieldsV1 ?? {}),
+      fieldsV1: stored ? entry.fieldsV1 : undefined,
     };
     managers.set(managerKey(manager), manager);
   }
@@ -45,13 +48,13 @@ export function readManagers(entries: readonly ManagedFieldsEntry[]): Managers {
 export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   return capped([...managers.values()].filter(({ set }) => !isEmptySet(set)))
     .sort(byAge)
-    .map(({ name, operation, apiVersion, subresource, time, set }) => ({
+    .map(({ name, operation, apiVersion, subresource, time, set, fieldsV1 }) => ({
       manager: name,
       operation,
       apiVersion,
       ...(time === undefined ? {} : { time }),
       fieldsType: "FieldsV1",
-      fieldsV1: encodeFieldsV1(set),
+      fieldsV1: fieldsV1 ?? encodeFieldsV1(set),
       ...(subresource === "" ? {} : { subresource }),
     }));
 }
@@ -83,6 +86,7 @@ function capped(managers: Manager[]): Manager[] {
     ancient.set(bucket, {
       ...updater,
       name: ANCIENT_CHANGES,
+      fieldsV1: undefined,
       set: previous ? unionSets(previous.set, updater.set) : updater.set,
     });
     folded.add(updater);

@@ -99,12 +99,12 @@ function keyOf(item: unknown, keys: readonly string[], items: Schema): string {
 }
 
 /** An item's path element with what failed named by its place. */
-export function elementAt(shape: ListShape, item: unknown, path: readonly string[]): string {
+export function elementAt(shape: ListShape, item: unknown, path: () => readonly string[]): string {
   try {
     return shape.element(item);
   } catch (error) {
     if (error instanceof GantryError)
-      throw new GantryError("invalid", `${formatPath(path)}: element 0: ${error.message}`);
+      throw new GantryError("invalid", `${formatPath(path())}: element 0: ${error.message}`);
     throw error;
   }
 }

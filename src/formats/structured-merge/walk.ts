@@ -7,11 +7,27 @@ import { elementAt, type ListShape, type MapShape, type Shape } from "./shape.ts
 /** The fields that a value sets. */
 export function fieldsOf(value: unknown, shape: Shape): FieldSet {
   const set = newFieldSet();
-  collect(value, shape, set, []);
+  collect(value, shape, set, undefined);
   return set;
 }
 
-function collect(value: unknown, shape: Shape, set: MutableFieldSet, path: readonly string[]): void {
+/** Where a walk is: an element and what it lies in; undefined at the root. */
+interface Place {
+  readonly above: Place | undefined;
+  readonly element: string;
+}
+
+function pathOf(place: Place | undefined): string[] {
+  const path: string[] = [];
+  for (let at = place; at; at = at.above) path.push(at.element);
+  return path.reverse();
+}
+
+function elementOf(shape: ListShape, item: unknown, place: Place | undefined): string {
+  return elementAt(shape, item, () => pathOf(place));
+}
+
+function collect(value: unknown, shape: Shape, set: MutableFieldSet, place: Place | undefined): void {
   if (shape.kind === "leaf") {
     set.member = true;
   } else if (shape.kind === "map") {
@@ -20,15 +36,15 @@ function collect(value: unknown, shape: Shape, set: MutableFieldSet, path: reado
       const child = value[key];
       const element = `f:${key}`;
       const below = childSet(set, element);
-      collect(child, shape.child(key) ?? LEAF, below, [...path, element]);
+      collect(child, shape.child(key) ?? LEAF, below, { above: place, element });
       const empty = child === null || (isJsonObject(child) && Object.keys(child).length === 0);
       if (empty || !shape.isField(key)) below.member = true;
     }
   } else if (Array.isArray(value)) {
     for (const item of value as unknown[]) {
-      const element = elementAt(shape, item, path);
+      const element = elementOf(shape, item, place);
       const below = childSet(set, element);
-      collect(item, shape.items, below, [...path, element]);
+      collect(item, shape.items, below, { above: place, element });
       below.member = true;
     }
   }
@@ -51,37 +67,35 @@ interface Differences {
 /** What changed between two values. */
 export function compareValues(before: unknown, after: unknown, shape: Shape): Comparison {
   const out: Differences = { added: newFieldSet(), modified: newFieldSet(), removed: newFieldSet() };
-  compare(before, after, shape, [], out);
+  compare(before, after, shape, undefined, out);
   return out;
 }
 
-/** The place in a set at a path; made when it is missing. */
-function placeAt(set: MutableFieldSet, path: readonly string[]): MutableFieldSet {
-  let at = set;
-  for (const element of path) at = childSet(at, element);
-  return at;
+/** The place in a set; made when it is missing. */
+function placeIn(set: MutableFieldSet, place: Place | undefined): MutableFieldSet {
+  return place ? childSet(placeIn(set, place.above), place.element) : set;
 }
 
-function compare(before: unknown, after: unknown, shape: Shape, path: readonly string[], out: Differences): void {
-  if (before === undefined) wholeOf(after, shape, placeAt(out.added, path), path);
-  else if (after === undefined) wholeOf(before, shape, placeAt(out.removed, path), path);
-  else if (sameTree(before, after)) return;
+function compare(before: unknown, after: unknown, shape: Shape, place: Place | undefined, out: Differences): void {
+  if (before === after) return;
+  if (before === undefined) wholeOf(after, shape, placeIn(out.added, place), place);
+  else if (after === undefined) wholeOf(before, shape, placeIn(out.removed, place), place);
   else if (shape.kind === "leaf" || (isHollow(before) && isHollow(after)) || clash(before, after, shape)) {
-    placeAt(out.modified, path).member = true;
-  } else if (shape.kind === "map") compareMaps(before, after, shape, path, out);
-  else compareLists(before, after, shape, path, out);
+    if (!sameTree(before, after)) placeIn(out.modified, place).member = true;
+  } else if (shape.kind === "map") compareMaps(before, after, shape, place, out);
+  else compareLists(before, after, shape, place, out);
 }
 
 /** A subtree that came or went as a whole: every place in it is a member. */
-function wholeOf(value: unknown, shape: Shape, set: MutableFieldSet, path: readonly string[]): void {
+function wholeOf(value: unknown, shape: Shape, set: MutableFieldSet, place: Place | undefined): void {
   set.member = true;
   if (shape.kind === "leaf") return;
   if (shape.kind === "map" && isJsonObject(value)) {
     for (const key of Object.keys(value))
-      wholeOf(value[key], shape.child(key) ?? LEAF, childSet(set, `f:${key}`), path);
+      wholeOf(value[key], shape.child(key) ?? LEAF, childSet(set, `f:${key}`), place);
   } else if (shape.kind === "list" && Array.isArray(value)) {
     for (const item of value as unknown[])
-      wholeOf(item, shape.items, childSet(set, elementAt(shape, item, path)), path);
+      wholeOf(item, shape.items, childSet(set, elementOf(shape, item, place)), place);
   }
 }
 
@@ -102,39 +116,44 @@ function compareMaps(
   before: unknown,
   after: unknown,
   shape: MapShape,
-  path: readonly string[],
+  place: Place | undefined,
   out: Differences,
 ): void {
   const left = isJsonObject(before) ? before : {};
   const right = isJsonObject(after) ? after : {};
-  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    compare(getOwn(left, key), getOwn(right, key), shape.child(key) ?? LEAF, [...path, `f:${key}`], out);
-  }
+  const both = (key: string): void => {
+    const mine = getOwn(left, key);
+    const theirs = getOwn(right, key);
+    if (mine !== theirs) compare(mine, theirs, shape.child(key) ?? LEAF, { above: place, element: `f:${key}` }, out);
+  };
+  for (const key of Object.keys(left)) both(key);
+  for (const key of Object.keys(right)) if (!Object.hasOwn(left, key)) both(key);
 }
 
 function compareLists(
   before: unknown,
   after: unknown,
   shape: ListShape,
-  path: readonly string[],
+  place: Place | undefined,
   out: Differences,
 ): void {
-  const left = indexItems(before, shape, path);
-  const right = indexItems(after, shape, path);
+  const left = indexItems(before, shape, place);
+  const right = indexItems(after, shape, place);
   for (const element of new Set([...left.keys(), ...right.keys()])) {
     const mine = left.get(element);
     const theirs = right.get(element);
     // Items that share a key are compared together, as one leaf.
     const single = (mine?.length ?? 1) === 1 && (theirs?.length ?? 1) === 1;
-    if (single) compare(mine?.[0], theirs?.[0], shape.items, [...path, element], out);
-    else compare(mine, theirs, LEAF, [...path, element], out);
+    const below: Place = { above: place, element };
+    if (single) compare(mine?.[0], theirs?.[0], shape.items, below, out);
+    else compare(mine, theirs, LEAF, below, out);
   }
 }
 
-function indexItems(list: unknown, shape: ListShape, path: readonly string[]): Map<string, unknown[]> {
+function indexItems(list: unknown, shape: ListShape, place: Place | undefined): Map<string, unknown[]> {
   const index = new Map<string, unknown[]>();
   for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
-    const element = elementAt(shape, item, path);
+    const element = elementOf(shape, item, place);
     const same = index.get(element);
     if (same) same.push(item);
     else index.set(element, [item]);
@@ -167,8 +186,8 @@ function mergeLists(
   shape: ListShape,
   path: readonly string[],
 ): unknown[] {
-  const left = live.map((item) => elementAt(shape, item, path));
-  const right = config.map((item) => elementAt(shape, item, path));
+  const left = live.map((item) => elementAt(shape, item, () => path));
+  const right = config.map((item) => elementAt(shape, item, () => path));
   const wanted = new Map(right.map((element, index) => [element, config[index]]));
   if (wanted.size < right.length) {
     const twice = right.find((element, index) => right.indexOf(element) !== index) ?? "";
