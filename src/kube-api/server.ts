@@ -32,6 +32,7 @@ import { keyOf } from "./registry/keys.ts";
 import { resourceTable, type ResourceTable } from "./resources/table.ts";
 import { apiService, type Service } from "./service.ts";
 import { builtInStrategies } from "./strategies/built-in.ts";
+import { signingRequestStrategy } from "./strategies/signing-requests.ts";
 import { adoptService, serviceStrategy, type ServicePools } from "./strategies/services.ts";
 import { upgradeHandler } from "./streaming/upgrade.ts";
 import { addressPool, portPool } from "./strategies/services/addresses.ts";
@@ -153,7 +154,10 @@ function assembleApi(
     random,
     lookup: lookupIn(store, resources),
   });
-  const strategies = builtInStrategies({ services: serviceStrategy(pools) });
+  const strategies = builtInStrategies({
+    services: serviceStrategy(pools),
+    "certificatesigningrequests.certificates.k8s.io": signingRequestStrategy(clock),
+  });
   const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
   const admission = admissionChain(plugins);
   const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };

@@ -7,6 +7,12 @@ import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { tokenCleaner } from "./controllers/bootstrap-tokens/cleaner.ts";
+import { bootstrapSigner } from "./controllers/bootstrap-tokens/signer.ts";
+import { csrApproving } from "./controllers/certificates/approving.ts";
+import { csrCleaner } from "./controllers/certificates/cleaning.ts";
+import type { CertificateSigner } from "./controllers/certificates/signer-port.ts";
+import { csrSigning } from "./controllers/certificates/signing.ts";
 import { clusterRoleAggregationController } from "./controllers/clusterrole-aggregation/controller.ts";
 import { cronJobController } from "./controllers/cronjob/controller.ts";
 import { daemonSetController } from "./controllers/daemonset/controller.ts";
@@ -39,6 +45,7 @@ import { ensureLocalClass } from "./controllers/volume/local-path.ts";
 import type { LocalVolumes, VolumeParts } from "./controllers/volume/parts.ts";
 import { claimProtection, volumeProtection } from "./controllers/volume/protection.ts";
 
+export type { CertificateSigner } from "./controllers/certificates/signer-port.ts";
 export type { LocalVolumes } from "./controllers/volume/parts.ts";
 
 /** What some controllers need to know of their cluster. */
@@ -46,10 +53,15 @@ interface Settings {
   readonly rootCa: string | undefined;
   readonly localVolumes: LocalVolumes;
   readonly clusterCidr: ClusterCidr | undefined;
+  readonly signer: CertificateSigner | undefined;
 }
 
 /** By kube-controller-manager's names. One that lacks what it needs makes nothing. */
 const CONTROLLERS = {
+  "bootstrap-signer-controller": bootstrapSigner,
+  "certificatesigningrequest-approving-controller": (context, { signer }) => signer && csrApproving(context, signer),
+  "certificatesigningrequest-cleaner-controller": csrCleaner,
+  "certificatesigningrequest-signing-controller": (context, { signer }) => signer && csrSigning(context, signer),
   "clusterrole-aggregation-controller": clusterRoleAggregationController,
   "cronjob-controller": cronJobController,
   "daemonset-controller": daemonSetController,
@@ -84,6 +96,7 @@ const CONTROLLERS = {
   "serviceaccount-controller": serviceAccountController,
   "statefulset-controller": statefulSetController,
   "taint-eviction-controller": taintEvictionController,
+  "token-cleaner-controller": tokenCleaner,
   "ttl-after-finished-controller": ttlAfterFinishedController,
 } satisfies Record<string, (context: ControllerContext, settings: Settings) => Controller | undefined>;
 
@@ -106,6 +119,8 @@ export interface ControllersOptions {
   readonly localVolumes?: LocalVolumes;
   /** Where nodes get their pod ranges from; without it they bring their own. */
   readonly clusterCidr?: ClusterCidr;
+  /** The cluster's authority; without it certificate requests are neither approved nor signed. */
+  readonly signer?: CertificateSigner;
   /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
   readonly which?: readonly string[];
 }
@@ -143,6 +158,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     rootCa: options.rootCa,
     localVolumes: options.localVolumes ?? NO_DIRECTORIES,
     clusterCidr: options.clusterCidr,
+    signer: options.signer,
   };
   const controllers = selected(options.which ?? ["*"]).flatMap((name) => CONTROLLERS[name](context, settings) ?? []);
   let stopped = false;

@@ -9,6 +9,7 @@ import { clusterCertificates } from "#kube-api/certificates.ts";
 import { SYSTEM_USER, type User } from "#kube-api/context.ts";
 import { kubeconfigText } from "#kube-api/kubeconfig.ts";
 import { localClient } from "#kube-api/local-client.ts";
+import { requestSigner } from "#kube-api/request-signer.ts";
 import { createApiServer, type ApiServer } from "#kube-api/server.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
@@ -88,6 +89,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
         ...parts,
         informers,
         rootCa: certificates.caCert,
+        signer: requestSigner(() => certificates.authority),
         localVolumes: localVolumes(options.localVolumesDir),
       });
       control = [controllers, scheduler];

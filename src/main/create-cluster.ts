@@ -4,6 +4,7 @@ import { systemRandom, type Random } from "#base/random.ts";
 import { SYSTEM_USER } from "#kube-api/context.ts";
 import { kubeconfigText } from "#kube-api/kubeconfig.ts";
 import { localClient } from "#kube-api/local-client.ts";
+import { requestSigner } from "#kube-api/request-signer.ts";
 import { createApiServer, type ApiServer } from "#kube-api/server.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
@@ -70,7 +71,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const discovery: ResourceDiscovery = { resources: () => Promise.resolve(server.resources.all()) };
   const parts = { client, discovery, clock, random, logger };
   const informers = informerFactory(parts);
-  const running = startComponents(options, { ...parts, informers });
+  const signer = requestSigner(() => server.certificates.authority);
+  const running = startComponents(options, { ...parts, informers, signer });
   const { nodes } = running;
   if (nodes) server.useMetrics({ read: nodes.readUsage });
   const keepAlive = setInterval(() => undefined, FOREVER_MS);

@@ -10,6 +10,7 @@ import type { Rbac } from "../auth/rbac.ts";
 import type { ResourceTable } from "../resources/table.ts";
 import { create } from "../verbs/create.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import { certificateRights } from "./plugins/certificates.ts";
 import { limitRanger } from "./plugins/limit-ranger.ts";
 import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
 import { nodeRestriction } from "./plugins/node-restriction.ts";
@@ -57,6 +58,7 @@ export function builtInAdmission(options: BuiltInAdmissionOptions): AdmissionPlu
     defaultStorageClass(list),
     rbacEscalation(rbac, authorizer, list),
     runtimeClass(read),
+    certificateRights(authorizer),
     defaultIngressClass(list),
     mutatingWebhooks(webhooks),
     validatingWebhooks(webhooks),

@@ -19,7 +19,7 @@ export interface CertificateRequest {
   readonly notAfterMs: number;
 }
 
-interface Issuer {
+export interface Issuer {
   readonly name: Buffer;
   readonly key: KeyObject;
   readonly keyId: Buffer;
@@ -27,7 +27,7 @@ interface Issuer {
 
 const ECDSA_SHA256 = sequence(oid("1.2.840.10045.4.3.2"));
 const OID = { commonName: "2.5.4.3", organization: "2.5.4.10" };
-const EXTENSION = {
+export const EXTENSION = {
   subjectKeyId: "2.5.29.14",
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",
@@ -54,29 +54,55 @@ export function issue(authority: KeyPair, request: CertificateRequest): KeyPair 
 
 /** A certificate signed by the authority for a key that someone else holds. */
 export function issueFor(authority: KeyPair, request: CertificateRequest, publicKey: KeyObject): string {
+  return certificate(request, distinguishedName(request), publicKey, issuerOf(authority));
+}
+
+/** The authority as certificates name it. */
+export function issuerOf(authority: KeyPair): Issuer {
   const key = createPrivateKey(authority.key);
-  const issuer = { name: subjectOf(authority.cert), key, keyId: keyIdOf(createPublicKey(key)) };
-  return certificate(request, distinguishedName(request), publicKey, issuer);
+  return { name: subjectOf(authority.cert), key, keyId: keyIdOf(createPublicKey(key)) };
+}
+
+/** What a certificate says, as DER. */
+export interface CertificateParts {
+  readonly subject: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly extensions: readonly Uint8Array[];
+  /** At most 16 bytes. */
+  readonly serial: Buffer;
+}
+
+/** Signs a certificate; PEM. */
+export function signCertificate(issuer: Issuer, parts: CertificateParts): string {
+  const body = sequence(
+    tagged(0, integer(Buffer.from([2]))),
+    integer(parts.serial),
+    ECDSA_SHA256,
+    issuer.name,
+    sequence(time(parts.notBeforeMs), time(parts.notAfterMs)),
+    parts.subject,
+    parts.spki,
+    tagged(3, sequence(...parts.extensions)),
+  );
+  return pemText("CERTIFICATE", sequence(body, ECDSA_SHA256, bits(sign("sha256", body, issuer.key))));
 }
 
 function certificate(request: CertificateRequest, subject: Buffer, publicKey: KeyObject, issuer: Issuer): string {
   const spki = publicKey.export({ type: "spki", format: "der" });
-  const body = sequence(
-    tagged(0, integer(Buffer.from([2]))),
-    integer(serialNumber(spki, request)),
-    ECDSA_SHA256,
-    issuer.name,
-    sequence(time(request.notBeforeMs), time(request.notAfterMs)),
+  return signCertificate(issuer, {
     subject,
     spki,
-    tagged(3, sequence(...extensions(request, keyIdOf(publicKey), issuer.keyId))),
-  );
-  const signature = sign("sha256", body, issuer.key);
-  return pemText("CERTIFICATE", sequence(body, ECDSA_SHA256, bits(signature)));
+    serial: serialNumber(spki, request),
+    notBeforeMs: request.notBeforeMs,
+    notAfterMs: request.notAfterMs,
+    extensions: extensions(request, keyIdOf(publicKey), issuer.keyId),
+  });
 }
 
 /** Unique per authority: a hash of the key and what is certified of it, 127 bits. */
-function serialNumber(spki: Uint8Array, request: CertificateRequest): Buffer {
+export function serialNumber(spki: Uint8Array, request: object): Buffer {
   const hash = createHash("sha256").update(spki).update(JSON.stringify(request)).digest().subarray(0, 16);
   hash.writeUInt8((hash.readUInt8(0) & 0x3f) | 0x40, 0);
   return hash;
@@ -108,7 +134,7 @@ function extensions({ usage, names = [] }: CertificateRequest, subjectKeyId: Buf
   return list;
 }
 
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
+export function extension(id: string, critical: boolean, value: Buffer): Buffer {
   return sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value));
 }
 
@@ -128,7 +154,7 @@ function ipv6Bytes(address: string): Buffer {
   return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
 }
 
-function keyIdOf(publicKey: KeyObject): Buffer {
+export function keyIdOf(publicKey: KeyObject): Buffer {
   return createHash("sha1")
     .update(publicKey.export({ type: "spki", format: "der" }))
     .digest();

@@ -22,6 +22,8 @@ export interface Strategy {
   prepareForCreate?(object: KubeObject, context: RequestContext): void;
   prepareForUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): void;
   prepareForStatusUpdate?(object: KubeObject, old: KubeObject): void;
+  /** The approval subresource of certificate requests. */
+  prepareForApproval?(object: KubeObject, old: KubeObject): void;
   validate?(object: KubeObject): readonly FieldFault[];
   validateUpdate?(object: KubeObject, old: KubeObject): readonly FieldFault[];
   /** Sets aside addresses, ports, … right before the write, and fills them into the object. */

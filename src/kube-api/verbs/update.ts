@@ -107,6 +107,7 @@ function prepare(
   context: RequestContext,
 ): void {
   if (subresource === "status") strategy.prepareForStatusUpdate?.(object, old);
+  else if (subresource === "approval") strategy.prepareForApproval?.(object, old);
   else if (subresource === "") strategy.prepareForUpdate?.(object, old, context);
 }
 
