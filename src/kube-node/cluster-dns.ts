@@ -65,7 +65,7 @@ export async function startClusterDns(deps: ClusterDnsDeps): Promise<ClusterDns>
   await view.whenSynced();
   const sockets = withinNetns(deps.netns)(() => openDnsSockets({ address: deps.listenAddress, port: 0 }));
   const service = serveDns(sockets, answer, logger);
-  const cancel = ensureService(deps);
+  const cancel = ensureService(deps, view.view);
   return {
     endpoint: { address: deps.listenAddress, port: service.port },
     close() {
@@ -104,7 +104,7 @@ function serviceOf({ metadata }: EndpointSlice): string {
 }
 
 /** The service as kubeadm makes it, without a selector: this process is its endpoint. The result stops trying. */
-function ensureService({ client, clusterDns, clock, logger }: ClusterDnsDeps): () => void {
+function ensureService({ client, clusterDns, clock, logger }: ClusterDnsDeps, view: ClusterView): () => void {
   const [namespace = "", name = ""] = DNS_SERVICE.split("/");
   const service: Service = {
     apiVersion: "v1",
@@ -125,6 +125,8 @@ function ensureService({ client, clusterDns, clock, logger }: ClusterDnsDeps): (
   let cancel: (() => void) | undefined;
   let stopped = false;
   const attempt = async (delayMs: number): Promise<void> => {
+    // Its address would be refused as taken before its name.
+    if (view.service(namespace, name)) return;
     try {
       await client.create(RESOURCES.services, service);
     } catch (error) {
