@@ -14,8 +14,9 @@ import { ANNOTATION, podUidOf } from "./pods/labels.ts";
 import { podWorkers, refreshUsers, type PodWorkers } from "./pods/pod-workers.ts";
 import type { HostPort, NodeConfig, NodeDeps } from "./ports.ts";
 import { nodeAccessControl } from "./server/access.ts";
-import { listenKubelet, type KubeletServer, type ServerTls } from "./server/kubelet-server.ts";
+import { listenKubelet, type KubeletServer, type ServerTls, type StreamUpgrades } from "./server/kubelet-server.ts";
 import { kubeletRoutes, type RouteDeps } from "./server/routes.ts";
+import { streamTarget } from "./server/stream-routes.ts";
 import { usageReader, type UsageReader } from "./server/usage.ts";
 import { followManifests } from "./static-pods.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
@@ -41,6 +42,8 @@ export interface KubeletDeps extends NodeDeps {
   readonly allCapabilities: readonly string[];
   /** What the node's HTTPS API proves itself with. */
   readonly tls: ServerTls;
+  /** The protocols of exec, attach and port-forward. */
+  readonly streamUpgrades: StreamUpgrades;
 }
 
 /** Registers the node, then runs the pods that are bound to it. Resolves when the node is Ready and its pods are known. */
@@ -50,7 +53,10 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
   // Before the workers, whose own listeners look into it.
   const index = containerIndex(given.engine);
   const streams = nodeStreams(given, index.of);
-  const usage = usageReader(given.engine, given.clock);
+  const usage = usageReader(given.engine, given.clock, {
+    isFurther: config.isFurther === true,
+    memoryBytes: () => given.host.capacity().memoryBytes,
+  });
   const known: { config: NodeConfig; pods: () => readonly Pod[] } = { config: given.config, pods: () => [] };
   const server = await serveNode(given, { streams, usage, config: () => known.config, pods: () => known.pods() });
   try {
@@ -118,7 +124,7 @@ function podsDirectoryOf({ config }: Pick<NodeDeps, "config">): string {
 }
 
 function serveNode(
-  { client, clock, config, host, logger, tls }: KubeletDeps,
+  { client, clock, config, host, logger, tls, streamUpgrades }: KubeletDeps,
   routes: Omit<RouteDeps, "startedAt">,
 ): Promise<KubeletServer> {
   return listenKubelet({
@@ -126,6 +132,7 @@ function serveNode(
     tls,
     access: nodeAccessControl({ client, clock, nodeName: config.name }),
     routes: kubeletRoutes({ ...routes, startedAt: clock.now() }),
+    streaming: { upgrades: streamUpgrades, targets: (url) => streamTarget(routes, url) },
     logger,
   });
 }

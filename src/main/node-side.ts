@@ -9,6 +9,7 @@ import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
 import { startPolicies } from "#kube-node/policies.ts";
 import { startProxy } from "#kube-node/proxy.ts";
+import { streamUpgrades } from "#kube-api/stream-upgrades.ts";
 import { VERSION } from "#kube-api/version.ts";
 import { clientOver, type ApiLink } from "#kube-node/api-link.ts";
 import type { Networks } from "#network/networks.ts";
@@ -175,6 +176,7 @@ async function kubeletOf(
     random: systemRandom,
     logger: logger.child({ component: "kubelet" }),
     allCapabilities: grantable(ALL_CAPABILITIES),
+    streamUpgrades,
     tls: {
       ...control.server.certificates.serving(`system:node:${name}`, ["system:nodes"], [name, options.ip, "127.0.0.1"]),
       clientCa: control.server.certificates.caCert,

@@ -194,7 +194,7 @@ describe("network policies", () => {
 
   test("a connection that is there goes on; a new pod is isolated before it runs; Gantry's death opens nothing", async () => {
     const deny = policy("deny", "red", { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
-    const listening = gantry.kubectl("exec", "-n", "red", "p-b", "--", "sh", "-c", "nc -l -p 8900 -w 8");
+    const listening = gantry.kubectl("exec", "-n", "red", "p-b", "--", "sh", "-c", "sleep 6 | nc -l -p 8900");
     await delay(400);
     const hold = `(sleep 2; echo still) | nc -w 5 ${addresses.get("b")} 8900`;
     const held = gantry.kubectl("exec", "-n", "red", "p-a", "--", "sh", "-c", hold);

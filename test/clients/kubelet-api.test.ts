@@ -1,6 +1,7 @@
 // The kubelet's own HTTPS API: what it tells, and whom.
 import assert from "node:assert/strict";
 import { request } from "node:https";
+import { WebSocket } from "ws";
 import { after, before, describe, test } from "node:test";
 import { credentialsOf, readKubeconfigs } from "#kube-client/kubeconfig-file.ts";
 import type { Credentials } from "#kube-client/credentials.ts";
@@ -97,6 +98,56 @@ describe("what it tells", () => {
       (await get("/metrics/cadvisor", { as: "admin" })).body,
       /^container_network_receive_bytes_total\{interface="eth0"/m,
     );
+  });
+});
+
+/** Speaks the remote command protocol as kubectl does: what the process said, and how it ended. */
+function execOver(path: string, headers: Record<string, string> = {}): Promise<{ out: string; end: string }> {
+  const identity = headers["authorization"] === undefined ? { cert: admin.cert, key: admin.key } : {};
+  const socket = new WebSocket(`wss://${where.host}:${where.port}${path}`, ["v5.channel.k8s.io"], {
+    ...identity,
+    ca: admin.ca,
+    headers,
+  });
+  return new Promise((resolve) => {
+    let [out, end] = ["", ""];
+    socket.on("message", (data: Buffer) => {
+      if (data[0] === 1) out += data.subarray(1).toString();
+      if (data[0] === 3) end = data.subarray(1).toString();
+    });
+    socket.on("unexpected-response", (_, response) => {
+      resolve({ out, end: String(response.statusCode) });
+      socket.terminate();
+    });
+    socket.on("error", (error) => resolve({ out, end: String(error) }));
+    socket.on("close", () => resolve({ out, end }));
+  });
+}
+
+describe("what it does", () => {
+  test("exec, attach and run in a container", async () => {
+    const query = (words: string[]): string => words.map((word) => `command=${encodeURIComponent(word)}`).join("&");
+    const done = await execOver(`/exec/default/seen/main?output=1&error=1&${query(["sh", "-c", "echo in; exit 3"])}`);
+    assert.equal(done.out, "in\n");
+    assert.match(done.end, /exit status 3/);
+    assert.equal((await execOver(`/exec/default/nosuch/main?output=1&${query(["true"])}`)).end, "404");
+    assert.equal((await get("/run/default/seen/main?cmd=echo+ran", { as: "admin", method: "POST" })).body, "ran\n");
+    assert.equal((await get("/run/default/seen/main?cmd=echo+ran", { as: "admin" })).status, 405);
+  });
+
+  test("the right to get nodes/proxy is not one to execute: a WebSocket is opened by GET", async () => {
+    await kubectl("create", "serviceaccount", "reader");
+    await kubectl("create", "clusterrole", "reader", "--verb=get", "--resource=nodes/proxy");
+    await kubectl("create", "clusterrolebinding", "reader", "--clusterrole=reader", "--serviceaccount=default:reader");
+    const token = (await kubectl("create", "token", "reader")).trim();
+    assert.equal((await get("/pods", { token })).status, 200);
+    const refused = await execOver("/exec/default/seen/main?output=1&command=id", { authorization: `Bearer ${token}` });
+    assert.deepEqual(refused, { out: "", end: "403" });
+    assert.equal(
+      (await execOver("/exec/default/seen/main?output=1&command=id", { authorization: "Bearer no" })).end,
+      "401",
+    );
+    assert.equal((await get("/run/default/seen/main?cmd=id", { token, method: "POST" })).status, 403);
   });
 });
 

@@ -4,8 +4,9 @@ import type { Pod } from "#formats/kube-types.generated.ts";
 import type { NodeConfig } from "../ports.ts";
 import type { NodeStreams, PodLogOptions } from "../streams/node-streams.ts";
 import { cadvisorMetrics, resourceMetrics } from "./metrics-text.ts";
+import { runCommand } from "./stream-routes.ts";
 import { summary } from "./summary.ts";
-import type { UsageReader } from "./usage.ts";
+import type { PodUsage, UsageReader } from "./usage.ts";
 
 export interface Answer {
   readonly contentType: string;
@@ -25,12 +26,16 @@ export interface RouteDeps {
   pods(): readonly Pod[];
 }
 
+/** The most output of `/run` that is kept. */
+const RUN_BYTES = 1024 * 1024;
 const JSON_TYPE = "application/json";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export function kubeletRoutes(deps: RouteDeps): KubeletRoutes {
   const { usage } = deps;
   const json = (document: object): Answer => ({ contentType: JSON_TYPE, body: `${JSON.stringify(document)}\n` });
+  /** The pods are read first: what a node uses that shares its machine is theirs. */
+  const withPods = async (answer: (pods: readonly PodUsage[]) => Answer): Promise<Answer> => answer(await usage.pods());
   return async (url) => {
     const path = url.pathname.replace(/\/+$/, "");
     switch (path) {
@@ -45,12 +50,14 @@ export function kubeletRoutes(deps: RouteDeps): KubeletRoutes {
       case "/configz":
         return json({ kubeletconfig: configuration(deps.config()) });
       case "/stats/summary":
-        return json(summary(deps.config().name, deps.startedAt, usage.node(), await usage.pods()));
+        return withPods((pods) => json(summary(deps.config().name, deps.startedAt, usage.node(), pods)));
       case "/metrics/resource":
-        return { contentType: METRICS_TYPE, body: resourceMetrics(usage.node(), await usage.pods()) };
+        return withPods((pods) => ({ contentType: METRICS_TYPE, body: resourceMetrics(usage.node(), pods) }));
       case "/metrics/cadvisor":
         return { contentType: METRICS_TYPE, body: cadvisorMetrics(await usage.pods()) };
       default:
+        if (path.startsWith("/run/"))
+          return { contentType: "text/plain; charset=utf-8", body: await runCommand(deps, url, RUN_BYTES) };
         return containerLogs(deps, path, url.searchParams);
     }
   };

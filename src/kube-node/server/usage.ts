@@ -58,7 +58,12 @@ interface Sample {
 }
 
 /** Keeps one sample for each container that ran at the last reading, and one for the node. */
-export function usageReader(engine: Pick<Engine, "list" | "stats">, clock: Clock): UsageReader {
+export function usageReader(
+  engine: Pick<Engine, "list" | "stats">,
+  clock: Clock,
+  options: { readonly isFurther: boolean; readonly memoryBytes: () => number },
+): UsageReader {
+  let latest: readonly PodUsage[] = [];
   let samples = new Map<string, Sample>();
   let nodeSample: Sample | undefined;
   const readOne = async (id: string, fresh: Map<string, Sample>) => {
@@ -96,9 +101,11 @@ export function usageReader(engine: Pick<Engine, "list" | "stats">, clock: Clock
         }
       }
       samples = fresh;
-      return Array.from(pods.values());
+      latest = Array.from(pods.values());
+      return latest;
     },
     node() {
+      if (options.isFurther) return sumOfPods(latest, clock.now(), options.memoryBytes());
       nodeSample = rated(nodeSample, clock.now(), busyNanos(readFileSync("/proc/stat", "utf8")));
       return { cpu: nodeSample, memory: nodeMemory(readFileSync("/proc/meminfo", "utf8")) };
     },
@@ -107,6 +114,26 @@ export function usageReader(engine: Pick<Engine, "list" | "stats">, clock: Clock
 
 function identity(labels: Readonly<Record<string, string>>, uid: string): Pick<PodUsage, "name" | "namespace" | "uid"> {
   return { name: labels[LABEL.podName] ?? "", namespace: labels[LABEL.podNamespace] ?? "", uid };
+}
+
+/** What a node uses that is one of several on a machine: what its pods did at the last reading; the rest is the machine's own. */
+function sumOfPods(pods: readonly PodUsage[], now: number, memoryBytes: number): NodeUsage {
+  const containers = pods.flatMap((pod) => pod.containers);
+  const sum = (of: (usage: ContainerUsage) => number): number => containers.reduce((all, one) => all + of(one), 0);
+  const workingSetBytes = sum((one) => one.memory.workingSetBytes);
+  return {
+    cpu: {
+      at: Math.max(0, ...containers.map((one) => one.cpu.at)) || now,
+      coreNanos: containers.reduce((all, one) => all + one.cpu.coreNanos, 0n),
+      nanoCores: sum((one) => one.cpu.nanoCores ?? 0),
+    },
+    memory: {
+      usageBytes: sum((one) => one.memory.usageBytes),
+      workingSetBytes,
+      rssBytes: sum((one) => one.memory.rssBytes),
+      availableBytes: Math.max(0, memoryBytes - workingSetBytes),
+    },
+  };
 }
 
 /** Pure: the reading with its rate. */
