@@ -16,7 +16,7 @@ export interface Handler<T> {
   delete?(last: T): void;
 }
 
-/** A live copy of one resource: listed once, then kept by watch. It never stops by itself. */
+/** A live copy of one resource: listed once, then kept by watch, without managedFields. It never stops by itself. */
 export interface Informer<T extends KubeObject> {
   readonly resource: Typed<T>;
   readonly cache: ObjectCache<T>;
@@ -124,7 +124,8 @@ function informerView<T extends KubeObject>(logger: Logger) {
   const tell = (run: (handler: Handler<T>) => void): void => {
     for (const handler of Array.from(handlers)) guard(logger, () => run(handler));
   };
-  const put = (object: T): void => {
+  const put = (whole: T): void => {
+    const object = withoutManagedFields(whole);
     const before = store.put(object);
     if (before && before.metadata.uid === object.metadata.uid) {
       if (before.metadata.resourceVersion !== object.metadata.resourceVersion) tell((h) => h.update?.(before, object));
@@ -164,6 +165,13 @@ function informerView<T extends KubeObject>(logger: Logger) {
       return () => handlers.delete(handler);
     },
   };
+}
+
+/** Who owns which field is half of an object's size, and nothing that looks at caches asks for it; a write without it leaves it as it is. */
+function withoutManagedFields<T extends KubeObject>(object: T): T {
+  if (!object.metadata.managedFields) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }
 
 function guard(logger: Logger, run: () => void): void {

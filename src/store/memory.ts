@@ -20,11 +20,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const commit = (operation: Operation): CommitResult => {
     const result = core.stage(operation);
     if (result.kind === "failed") return result;
-    if (result.kind === "unchanged") return { kind: "committed", revision: core.revision, previous: undefined };
+    if (result.kind === "unchanged")
+      return { kind: "committed", revision: core.revision, previous: undefined, current: undefined };
     const { event, ttlMs } = result.staged;
     core.apply([result.staged]);
     if (event.current && ttlMs !== undefined) lifetimes.track(event.current, ttlMs, clock.now());
-    return { kind: "committed", revision: event.revision, previous: event.previous };
+    return { kind: "committed", revision: event.revision, previous: event.previous, current: event.current };
   };
   const lifetimes = expiry(
     clock,

@@ -9,6 +9,8 @@ export interface KeyValue {
   readonly value: Uint8Array;
   readonly createRevision: number;
   readonly modRevision: number;
+  /** What readers made of the value, for the readers after them. The store neither looks at it nor keeps it. */
+  decoded: unknown;
 }
 
 export interface PutOperation {
@@ -19,6 +21,8 @@ export interface PutOperation {
   readonly expect?: number;
   /** Short-lived data (leases, events): kept out of history, dropped after this many milliseconds. */
   readonly ttlMs?: number;
+  /** The entry's `decoded` to start with. */
+  readonly decoded?: unknown;
 }
 
 export interface DeleteOperation {
@@ -31,7 +35,13 @@ export type Operation = PutOperation | DeleteOperation;
 
 /** `failed` carries the key's present state, so that a conflict needs no second read. */
 export type CommitResult =
-  | { readonly kind: "committed"; readonly revision: number; readonly previous: KeyValue | undefined }
+  | {
+      readonly kind: "committed";
+      readonly revision: number;
+      readonly previous: KeyValue | undefined;
+      /** What the key holds now; undefined after a delete. */
+      readonly current: KeyValue | undefined;
+    }
   | { readonly kind: "failed"; readonly current: KeyValue | undefined };
 
 export interface RangeOptions {

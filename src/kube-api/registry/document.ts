@@ -20,52 +20,47 @@ const MARK = '"resourceVersion":';
 const HOLE = "=".repeat(ROOM - 2);
 const BLANK = 0x3d;
 
-interface Shared {
-  document: Document | undefined;
-  /** Weak: what no one uses is parsed again when needed, so that memory holds the bytes only. */
-  object: WeakRef<KubeObject> | undefined;
+/** An object's bytes to store, with the object that they were made of. */
+export interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly object: KubeObject;
 }
 
-const shared = new WeakMap<Uint8Array, Shared>();
-
 /** The bytes to store for an object. The object becomes shared: it must not be changed afterwards. */
-export function encodeDocument(object: KubeObject): Uint8Array {
+export function encodeDocument(object: KubeObject): Encoded {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _, ...meta } = metadata;
   const text = JSON.stringify({ kind, apiVersion, metadata: { resourceVersion: HOLE, ...meta }, ...rest });
-  const bytes = Buffer.from(text);
-  shared.set(bytes, { document: undefined, object: new WeakRef(object) });
-  return bytes;
+  return { bytes: Buffer.from(text), object };
 }
 
 /** A stored entry as a document. The same one for the same entry. */
 export function documentOf(entry: KeyValue): Document {
-  const known = shared.get(entry.value) ?? { document: undefined, object: undefined };
-  if (known.document) return known.document;
+  const { decoded } = entry;
+  if (decoded instanceof SharedDocument) return decoded;
   stamp(entry.value, entry.modRevision);
-  const document = makeDocument(entry.key, entry.value, entry.modRevision, known);
-  known.document = document;
-  shared.set(entry.value, known);
+  const document = new SharedDocument(entry.key, entry.modRevision, entry.value, decoded as KubeObject | undefined);
+  entry.decoded = document;
   return document;
 }
 
 /** What a deleted entry held, at the revision of its deletion (as watchers are told). */
 export function deletedDocument(entry: KeyValue, revision: number): Document {
-  const bytes = Buffer.from(entry.value);
+  const bytes = Buffer.allocUnsafe(entry.value.byteLength);
+  bytes.set(entry.value);
   writeRevision(bytes, revision);
   const object = documentOf(entry).object;
   const deleted = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
-  return makeDocument(entry.key, bytes, revision, { document: undefined, object: new WeakRef(deleted) });
+  return new SharedDocument(entry.key, revision, bytes, deleted);
 }
 
 /** A document that is not in the store: the answer to a dry run, or a converted form. */
 export function looseDocument(key: string, object: KubeObject, revision: number): Document {
-  const bytes = encodeDocument(object);
-  if (revision > 0) return documentOf({ key, value: bytes, createRevision: revision, modRevision: revision });
-  return makeDocument(key, Buffer.from(JSON.stringify(object)), 0, {
-    document: undefined,
-    object: new WeakRef(object),
-  });
+  if (revision > 0) {
+    const { bytes } = encodeDocument(object);
+    return documentOf({ key, value: bytes, createRevision: revision, modRevision: revision, decoded: object });
+  }
+  return new SharedDocument(key, 0, Buffer.from(JSON.stringify(object)), object);
 }
 
 /** True when two encodings differ in nothing but the revision. */
@@ -77,36 +72,46 @@ export function sameContent(a: Uint8Array, b: Uint8Array): boolean {
   return left.compare(right, 0, at, 0, at) === 0 && left.compare(right, at + ROOM, undefined, at + ROOM) === 0;
 }
 
-function makeDocument(key: string, bytes: Uint8Array, revision: number, state: Shared): Document {
-  let labels: Readonly<Record<string, string>> | undefined;
-  let cache: Map<string, unknown> | undefined;
-  const object = (): KubeObject => {
-    const held = state.object?.deref();
-    if (held) {
-      if (revision > 0) held.metadata.resourceVersion = String(revision);
-      return held;
-    }
-    const parsed = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as KubeObject;
-    state.object = new WeakRef(parsed);
+/** A class, because there is one for every object of the cluster: functions of its own each would be most of its size. */
+class SharedDocument implements Document {
+  readonly key: string;
+  readonly revision: number;
+  readonly bytes: Uint8Array;
+  /** Weak: what no one uses is parsed again when needed, so that memory holds the bytes only. */
+  private held: WeakRef<KubeObject> | undefined;
+  /** Kept: lists by label look at every object's. */
+  private heldLabels: Readonly<Record<string, string>> | undefined;
+  private cache: Map<string, unknown> | undefined;
+
+  constructor(key: string, revision: number, bytes: Uint8Array, object: KubeObject | undefined) {
+    this.key = key;
+    this.revision = revision;
+    this.bytes = bytes;
+    if (object && revision > 0) object.metadata.resourceVersion = String(revision);
+    this.held = object ? new WeakRef(object) : undefined;
+    this.heldLabels = object && (object.metadata.labels ?? NO_LABELS);
+    this.cache = undefined;
+  }
+
+  get object(): KubeObject {
+    const known = this.held?.deref();
+    if (known) return known;
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    const parsed = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString()) as KubeObject;
+    this.held = new WeakRef(parsed);
+    this.heldLabels ??= parsed.metadata.labels ?? NO_LABELS;
     return parsed;
-  };
-  return {
-    key,
-    revision,
-    bytes,
-    get object() {
-      return object();
-    },
-    get labels() {
-      labels ??= object().metadata.labels ?? NO_LABELS;
-      return labels;
-    },
-    cached(name, make) {
-      cache ??= new Map();
-      if (!cache.has(name)) cache.set(name, make(object()));
-      return cache.get(name) as ReturnType<typeof make>;
-    },
-  };
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.heldLabels ?? this.object.metadata.labels ?? NO_LABELS;
+  }
+
+  cached<T>(name: string, make: (object: KubeObject) => T): T {
+    this.cache ??= new Map();
+    if (!this.cache.has(name)) this.cache.set(name, make(this.object));
+    return this.cache.get(name) as T;
+  }
 }
 
 const NO_LABELS: Readonly<Record<string, string>> = {};

@@ -2,12 +2,12 @@ import type { KubeObject } from "#formats/kube-object.ts";
 import type { Attributes } from "../admission/admission.ts";
 import type { Api } from "../api.ts";
 import type { RequestContext } from "../context.ts";
-import { documentOf, looseDocument, type Document } from "../registry/document.ts";
+import { looseDocument, type Document } from "../registry/document.ts";
 import { trackFields } from "../registry/fields.ts";
 import { keyOf } from "../registry/keys.ts";
 import { checkNew, generateName, prepareNewMetadata } from "../registry/metadata.ts";
 import { checkCreated } from "../registry/validation.ts";
-import { encodeForStore, putOperation } from "../registry/write.ts";
+import { committedDocument, encodeForStore, putOperation } from "../registry/write.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { alreadyExists, generateNameConflict, internalError } from "../status.ts";
 
@@ -89,9 +89,7 @@ async function store(
     const taken = context.dryRun ? await api.store.get(key) : undefined;
     if (context.dryRun && !taken) return looseDocument(key, object, 0);
     const result = taken ? FAILED : await api.store.commit(putOperation(definition, key, value, 0));
-    if (result.kind === "committed") {
-      return documentOf({ key, value, createRevision: result.revision, modRevision: result.revision });
-    }
+    if (result.kind === "committed") return committedDocument(result);
     if (!generated) throw alreadyExists(definition, name);
     if (attempt === NAME_TRIES) throw generateNameConflict(definition, name);
     delete object.metadata.name;

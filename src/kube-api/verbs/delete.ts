@@ -6,7 +6,7 @@ import type { RequestContext } from "../context.ts";
 import type { DeleteOptions, PropagationPolicy } from "../options.ts";
 import { deletedDocument, documentOf, looseDocument, type Document } from "../registry/document.ts";
 import { keyOf } from "../registry/keys.ts";
-import { encodeForStore, putOperation } from "../registry/write.ts";
+import { committedDocument, encodeForStore, putOperation } from "../registry/write.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { badRequest, conflict, notFound, OBJECT_MODIFIED } from "../status.ts";
@@ -85,7 +85,7 @@ async function attemptDelete(
   const value = encodeForStore(next);
   const result = await api.store.commit(putOperation(definition, entry.key, value, entry.modRevision));
   if (result.kind === "failed") return { current: result.current };
-  return { document: documentOf({ ...entry, value, modRevision: result.revision }), gone: false };
+  return { document: committedDocument(result), gone: false };
 }
 
 /** What becomes of the object: it goes, it stays as it is (already being deleted), or it stays marked. */

@@ -2,13 +2,20 @@ import type { KubeObject } from "#formats/kube-object.ts";
 import type { KeyValue } from "#store/store.ts";
 import type { Api } from "../api.ts";
 import type { RequestContext } from "../context.ts";
-import { deletedDocument, documentOf, looseDocument, sameContent, type Document } from "../registry/document.ts";
+import {
+  deletedDocument,
+  documentOf,
+  looseDocument,
+  sameContent,
+  type Document,
+  type Encoded,
+} from "../registry/document.ts";
 import { trackFields } from "../registry/fields.ts";
 import { keyOf } from "../registry/keys.ts";
 import { checkKind, checkName, checkNamespace, countGeneration, prepareChangedMetadata } from "../registry/metadata.ts";
 import { mergeSubresource } from "../registry/subresources.ts";
 import { checkUpdated } from "../registry/validation.ts";
-import { encodeForStore, putOperation } from "../registry/write.ts";
+import { committedDocument, encodeForStore, putOperation } from "../registry/write.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { conflict, notFound, OBJECT_MODIFIED } from "../status.ts";
@@ -86,7 +93,7 @@ async function attemptUpdate(
   if (!target.applied && subresource !== "binding") trackFields(api, context, definition, subresource, object, old);
   const value = encodeForStore(object);
   if (isFinished(strategy, object)) return remove(api, context, strategy, entry, object);
-  if (sameContent(value, entry.value)) return { kind: "done", document: current };
+  if (sameContent(value.bytes, entry.value)) return { kind: "done", document: current };
   return write(api, context, target, strategy, entry, object, value);
 }
 
@@ -139,7 +146,7 @@ async function write(
   strategy: Strategy,
   entry: KeyValue,
   object: KubeObject,
-  encoded: Uint8Array,
+  encoded: Encoded,
 ): Promise<Outcome> {
   const { key } = entry;
   const allocation = strategy.allocate?.(object, documentOf(entry).object, context);
@@ -156,8 +163,7 @@ async function write(
       return { kind: "lost", current: result.current };
     }
     allocation?.settle();
-    const stored = { key, value, createRevision: entry.createRevision, modRevision: result.revision };
-    return { kind: "done", document: documentOf(stored) };
+    return { kind: "done", document: committedDocument(result) };
   } catch (error) {
     allocation?.release();
     throw error;

@@ -1,5 +1,5 @@
 import { GantryError } from "#base/errors.ts";
-import type { KeyValue, Operation, StoreEvent } from "../store.ts";
+import type { KeyValue, Operation, PutOperation, StoreEvent } from "../store.ts";
 import type { Retention } from "./retention.ts";
 
 /** A change that has its revision but is not yet visible: it becomes so when it is durable. */
@@ -40,7 +40,7 @@ export function staging(entries: ReadonlyMap<string, KeyValue>, retained: Retent
       if (expect !== undefined && (previous?.modRevision ?? 0) !== expect) return { kind: "failed", current: previous };
       if (operation.kind === "delete" && !previous) return { kind: "unchanged" };
       const next = ++newest;
-      const current = operation.kind === "put" ? entryOf(key, operation.value, previous, next) : undefined;
+      const current = operation.kind === "put" ? entryOf(operation, previous, next) : undefined;
       staged.set(key, current);
       const event: StoreEvent = { kind: operation.kind, key, revision: next, current, previous };
       return { kind: "staged", staged: { event, ttlMs: lifetimeOf(operation, retained) } };
@@ -55,8 +55,8 @@ export function staging(entries: ReadonlyMap<string, KeyValue>, retained: Retent
   };
 }
 
-function entryOf(key: string, value: Uint8Array, previous: KeyValue | undefined, revision: number): KeyValue {
-  return { key, value, createRevision: previous?.createRevision ?? revision, modRevision: revision };
+function entryOf({ key, value, decoded }: PutOperation, previous: KeyValue | undefined, revision: number): KeyValue {
+  return { key, value, createRevision: previous?.createRevision ?? revision, modRevision: revision, decoded };
 }
 
 /** A delete is of the class that its directory is of. */

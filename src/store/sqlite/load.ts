@@ -48,7 +48,7 @@ function sentence(message: string): string {
 function loadedRow(row: Row): LoadedRow {
   const { key, value = Buffer.alloc(0), createRevision, modRevision, stamp } = row;
   const ttlMs = row.ttlMs === -1 ? Infinity : row.ttlMs;
-  return { entry: { key, value, createRevision, modRevision }, ttlMs, writtenAtMs: stamp };
+  return { entry: { key, value, createRevision, modRevision, decoded: undefined }, ttlMs, writtenAtMs: stamp };
 }
 
 /** The undo log read backwards: what a change made of a key is what the next change of it found, or what it holds now. */
@@ -58,7 +58,7 @@ function eventsOf(undo: readonly Row[], entries: readonly LoadedRow[]): StoreEve
   for (const row of undo.toReversed()) {
     const { key, value, createRevision, modRevision, stamp: revision } = row;
     const current = after.get(key);
-    const previous = value ? { key, value, createRevision, modRevision } : undefined;
+    const previous = value ? { key, value, createRevision, modRevision, decoded: undefined } : undefined;
     after.set(key, previous);
     events.push({ kind: current ? "put" : "delete", key, revision, current, previous });
   }

@@ -53,10 +53,10 @@ export function outcomeOf(result: StageResult, revision: number): Pick<Waiting, 
     case "failed":
       return { staged: undefined, result };
     case "unchanged":
-      return { staged: undefined, result: { kind: "committed", revision, previous: undefined } };
+      return { staged: undefined, result: { kind: "committed", revision, previous: undefined, current: undefined } };
     default: {
-      const { revision: own, previous } = result.staged.event;
-      return { staged: result.staged, result: { kind: "committed", revision: own, previous } };
+      const { revision: own, previous, current } = result.staged.event;
+      return { staged: result.staged, result: { kind: "committed", revision: own, previous, current } };
     }
   }
 }
