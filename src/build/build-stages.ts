@@ -1,78 +1,113 @@
+import { cpus } from "node:os";
 import { GantryError } from "#base/errors.ts";
-import { snapshotFiles } from "#containers/container-files.ts";
-import { hexId } from "#base/ids.ts";
+import type { BuildEvent } from "#formats/build-events.ts";
 import type { Dockerfile, Instruction } from "#formats/dockerfile-instruction.ts";
-import type { Image } from "#images/image-store.ts";
-import { metaScope, platformArgs, stageScope, unusedArgs } from "./plan/scope.ts";
-import { planStages, stageIndex, type PlannedStage } from "./plan/stages.ts";
+import { hostPlatform } from "#formats/image-platform.ts";
+import { beginStage } from "./begin-stage.ts";
+import { buildGraph, type InstructionVertex } from "./graph/build-graph.ts";
+import { runGraph } from "./graph/run-graph.ts";
+import { metaScope, platformArgs, unusedArgs } from "./plan/scope.ts";
+import { planStages, type PlannedStage } from "./plan/stages.ts";
+import { sourcesOf } from "./sources.ts";
 import { buildInstruction, onbuildInstructions } from "./stage-builder.ts";
 import type { StageState } from "./stage-state.ts";
 import { cacheKey } from "./step-cache.ts";
 import { commitState } from "./steps/commit.ts";
-import type { BuildRun, WithSource } from "./types.ts";
+import type { BuildReport, BuildRun, StepReport } from "./types.ts";
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
+/** Steps that run at once, at most: their commands share the machine. */
+const PARALLEL_STEPS = Math.max(2, Math.min(8, cpus().length));
 
-/** Builds the stages that the target needs, one after the other, and names the result. Returns its id. */
-export async function buildStages(run: BuildRun, file: Dockerfile): Promise<string> {
-  const { options, report } = run;
-  const platform = { os: "linux", architecture: ARCHITECTURES[process.arch] ?? process.arch };
-  const meta = metaScope(
-    file.metaArgs,
-    options.buildArgs,
-    platformArgs(platform, options.target || "default"),
-    file.escape,
-  );
-  const planned = planStages(file, options.target, meta);
-  const progress = { done: 0, total: planned.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0) };
-  const finished = new Map<number, StageState>();
-  const declared = new Set<string>(file.metaArgs.map(({ name }) => name));
-  for (const warning of file.warnings) report({ stream: `[Warning] ${warning}\n` });
-  for (const each of planned) {
-    const state = await buildStage(run, file, each, { meta, finished, progress });
-    for (const name of state.scope.declared) declared.add(name);
-    finished.set(each.index, state);
-  }
-  const unused = unusedArgs(options.buildArgs, declared);
-  if (unused.length > 0)
-    report({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
-  const last = planned.at(-1);
-  const result = last && finished.get(last.index);
-  if (!result) throw new GantryError("internal", "no stage was built");
-  return finishImage(run, result);
-}
-
-interface Progress {
-  done: number;
-  readonly total: number;
-}
-
-interface Surroundings {
-  readonly meta: ReadonlyMap<string, string>;
-  readonly finished: ReadonlyMap<number, StageState>;
-  readonly progress: Progress;
-}
-
-async function buildStage(
-  run: BuildRun,
+/** Builds the stages that the target needs, those that do not need each other side by side, and names the result. Returns its id. */
+export async function buildStages(
+  run: Omit<BuildRun, "report">,
   file: Dockerfile,
-  planned: PlannedStage,
-  around: Surroundings,
-): Promise<StageState> {
-  const { stage, index } = planned;
-  announce(run, around.progress, stage.original);
-  let state = await beginStage(run, planned, around);
-  const withSource = sourcesOf(run, file, index, around.finished);
-  for (const instruction of triggersOf(state))
-    state = await buildInstruction(run, withoutTriggers(state), instruction, withSource);
-  state = withoutTriggers(state);
-  for (const instruction of stage.instructions) {
-    run.options.signal?.throwIfAborted();
-    announce(run, around.progress, instruction.original);
-    state = await buildInstruction(run, state, instruction, withSource);
-    if (!state.dirty && state.imageId !== undefined) run.report({ stream: ` ---> ${shortId(state.imageId)}\n` });
+  report: BuildReport,
+): Promise<string> {
+  const { options } = run;
+  const meta = metaOf(run, file);
+  const planned = planStages(file, options.target, meta);
+  const vertices = buildGraph(file, planned);
+  report({ kind: "plan", vertices: vertices.map(({ shown }) => shown) });
+  const build: Stages = { run, file, meta, states: new Map(), ends: endsOf(vertices) };
+  await runGraph({
+    vertices,
+    limit: PARALLEL_STEPS,
+    signal: options.signal,
+    report,
+    perform: (vertex, signal) => perform(build, vertex, { ...run, signal, report: stepReport(report, vertex.id) }),
+  });
+  warnOfUnusedArgs(build, report);
+  const last = planned.at(-1);
+  const result = last && build.states.get(last.index);
+  if (!result) throw new GantryError("internal", "no stage was built");
+  return finishImage({ ...run, report: stepReport(report, -1) }, result, report);
+}
+
+/** ARGs before the first FROM, and those of the platform. */
+export function metaOf(
+  { options, platform }: Pick<BuildRun, "options" | "platform">,
+  file: Dockerfile,
+): ReadonlyMap<string, string> {
+  const automatic = platformArgs(platform, hostPlatform(), options.target || "default");
+  return metaScope(file.metaArgs, options.buildArgs, automatic, file.escape);
+}
+
+interface Stages {
+  readonly run: Omit<BuildRun, "report">;
+  readonly file: Dockerfile;
+  readonly meta: ReadonlyMap<string, string>;
+  /** Of each stage by its index: how far it is. */
+  readonly states: Map<number, StageState>;
+  /** The last vertex of each stage. */
+  readonly ends: ReadonlySet<number>;
+}
+
+function endsOf(vertices: readonly InstructionVertex[]): ReadonlySet<number> {
+  return new Set(new Map(vertices.map(({ id, planned }) => [planned.index, id])).values());
+}
+
+async function perform(build: Stages, vertex: InstructionVertex, run: BuildRun): Promise<string | undefined> {
+  const { planned, instruction } = vertex;
+  const before = build.states.get(planned.index);
+  let state: StageState;
+  if (!instruction) state = await begin(build, planned, run);
+  else if (before) state = await step(build, planned, run, before, instruction);
+  else throw new GantryError("internal", `stage ${planned.index} has not begun`);
+  if (build.ends.has(vertex.id) && (state.dirty || state.imageId === undefined)) state = await commitConfig(run, state);
+  build.states.set(planned.index, state);
+  return state.dirty ? undefined : state.imageId;
+}
+
+/** FROM, and what the base image asks of those who build on it. */
+async function begin(build: Stages, planned: PlannedStage, run: BuildRun): Promise<StageState> {
+  const { start, end } = planned.stage.location;
+  try {
+    let state = await beginStage(run, planned, build.meta, (index) => build.states.get(index));
+    const triggers = onbuildInstructions(state.config.OnBuild ?? []);
+    for (const trigger of triggers) state = await step(build, planned, run, withoutTriggers(state), trigger);
+    return withoutTriggers(state);
+  } catch (error) {
+    if (!(error instanceof GantryError)) throw error;
+    throw new GantryError(error.code, error.message, { ...error.details, line: start, lines: [start, end] }, error);
   }
-  return state.dirty || state.imageId === undefined ? commitConfig(run, state) : state;
+}
+
+function step(
+  { file, states }: Stages,
+  { index }: PlannedStage,
+  run: BuildRun,
+  state: StageState,
+  instruction: Instruction,
+): Promise<StageState> {
+  const withSource = sourcesOf(run, file, index, (other) => states.get(other)?.imageId);
+  return buildInstruction(run, state, instruction, withSource);
+}
+
+function withoutTriggers(state: StageState): StageState {
+  if (!state.config.OnBuild?.length) return state;
+  const { OnBuild: _triggers, ...config } = state.config;
+  return { ...state, config, dirty: true };
 }
 
 /** The image of a state whose configuration alone changed; the one of an earlier build when it changed the same way. */
@@ -84,6 +119,7 @@ async function commitConfig(run: BuildRun, state: StageState): Promise<StageStat
     JSON.stringify(state.config),
     state.author,
     JSON.stringify(steps),
+    state.imageId === undefined ? JSON.stringify(run.platform) : "",
     run.options.buildArgs.get("SOURCE_DATE_EPOCH"),
   ]);
   const known = run.options.noCache ? undefined : run.cache.find(key);
@@ -93,122 +129,38 @@ async function commitConfig(run: BuildRun, state: StageState): Promise<StageStat
   return made;
 }
 
-function announce({ report }: BuildRun, progress: Progress, text: string): void {
-  progress.done++;
-  report({ stream: `Step ${progress.done}/${progress.total} : ${text}\n` });
-}
-
-async function beginStage(
-  run: BuildRun,
-  { base, stage }: PlannedStage,
-  { meta, finished }: Surroundings,
-): Promise<StageState> {
-  if (base.kind === "stage") {
-    const from = finished.get(base.index);
-    if (!from) throw new GantryError("internal", `stage ${base.index} is not built`);
-    return { ...from, cmdSet: false, scope: stageScope(run.options.buildArgs, meta, from.scope) };
-  }
-  const empty = {
-    config: {},
-    history: [],
-    author: undefined,
-    cmdSet: false,
-    dirty: false,
-    scope: stageScope(run.options.buildArgs, meta),
+function stepReport(report: BuildReport, vertex: number): StepReport {
+  const send = (event: BuildEvent): void => {
+    if (vertex >= 0) report(event);
   };
-  if (base.kind === "scratch") return { ...empty, imageId: undefined };
-  const image = await baseImage(run, base.reference, stage.location.start);
-  run.report({ stream: ` ---> ${shortId(image.id)}\n` });
   return {
-    ...empty,
-    imageId: image.id,
-    config: image.config.config ?? {},
-    history: image.config.history ?? [],
-    author: image.config.author,
+    log: (text) => send({ kind: "log", vertex, text }),
+    container: (id) => send({ kind: "container", vertex, id }),
+    cached: () => send({ kind: "cached", vertex }),
+    pull: (message) => send({ kind: "pull", vertex, message }),
   };
 }
 
-async function baseImage(run: BuildRun, reference: string, line: number): Promise<Image> {
-  const found = run.options.pull ? undefined : run.images.find(reference);
-  if (found) return found;
-  const auth = run.options.auths.get(registryOf(reference));
-  try {
-    return await run.images.pull(reference, {
-      report: run.report,
-      ...(auth && { auth }),
-      ...(run.options.signal && { signal: run.options.signal }),
-    });
-  } catch (error) {
-    // What is there and cannot be looked for again is still good.
-    const local = run.options.pull ? undefined : run.images.find(reference);
-    if (local) return local;
-    throw error instanceof GantryError
-      ? new GantryError(error.code, error.message, { ...error.details, line }, error)
-      : error;
-  }
+function warnOfUnusedArgs({ run, file, states }: Stages, report: BuildReport): void {
+  const declared = new Set(file.metaArgs.map(({ name }) => name));
+  for (const { scope } of states.values()) for (const name of scope.declared) declared.add(name);
+  const unused = unusedArgs(run.options.buildArgs, declared);
+  if (unused.length === 0) return;
+  const message = `One or more build-args [${unused.join(" ")}] were not consumed`;
+  report({ kind: "warning", warning: { rule: "", message, description: "", url: "", line: 0 } });
 }
 
-/** The registry's host in a reference; Docker Hub's key without one. */
-function registryOf(reference: string): string {
-  const [first = "", ...rest] = reference.split("/");
-  const isHost = rest.length > 0 && (first.includes(".") || first.includes(":") || first === "localhost");
-  return isHost ? first : "https://index.docker.io/v1/";
-}
-
-function triggersOf({ config }: StageState): Instruction[] {
-  return onbuildInstructions(config.OnBuild ?? []);
-}
-
-function withoutTriggers(state: StageState): StageState {
-  if (!state.config.OnBuild?.length) return state;
-  const { OnBuild: _triggers, ...config } = state.config;
-  return { ...state, config, dirty: true };
-}
-
-/** `COPY --from`: an earlier stage by name or number, else an image. */
-function sourcesOf(
-  run: BuildRun,
-  file: Dockerfile,
-  before: number,
-  finished: ReadonlyMap<number, StageState>,
-): WithSource {
-  return async (name, use) => {
-    const index = stageIndex(file, name, before, true);
-    const imageId = index === undefined ? (await baseImage(run, name, 0)).id : finished.get(index)?.imageId;
-    const snapshot = await run.images.createSnapshot(`build-${hexId(undefined, 16)}`, imageId);
-    const files = snapshotFiles(snapshot);
-    try {
-      return await use({ files, ignored: () => false, fromContext: false });
-    } finally {
-      files.close();
-      await run.images.removeSnapshot(snapshot.id);
-    }
-  };
-}
-
-async function finishImage(run: BuildRun, state: StageState): Promise<string> {
+async function finishImage(run: BuildRun, state: StageState, report: BuildReport): Promise<string> {
   const { labels, tags } = run.options;
+  const Labels = { ...state.config.Labels, ...Object.fromEntries(labels) };
   const labelled =
-    labels.size === 0
-      ? state
-      : await commitState(
-          run,
-          { ...state, config: { ...state.config, Labels: { ...state.config.Labels, ...Object.fromEntries(labels) } } },
-          undefined,
-        );
+    labels.size === 0 ? state : await commitConfig(run, { ...state, config: { ...state.config, Labels }, dirty: true });
   const id = labelled.imageId ?? "";
   await run.cache.markResult(id);
-  run.report({ aux: { ID: id } });
-  run.report({ stream: `Successfully built ${shortId(id)}\n` });
+  report({ kind: "result", imageId: id });
   for (const tag of tags) {
     await run.images.tag(id, tag);
-    run.report({
-      stream: `Successfully tagged ${tag.includes(":", tag.lastIndexOf("/") + 1) ? tag : `${tag}:latest`}\n`,
-    });
+    report({ kind: "tagged", tag: tag.includes(":", tag.lastIndexOf("/") + 1) ? tag : `${tag}:latest` });
   }
   return id;
-}
-
-function shortId(id: string): string {
-  return id.replace(/^sha256:/, "").slice(0, 12);
 }

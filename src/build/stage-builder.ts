@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { errorText, GantryError, isGantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import { applyConfigInstruction, resolveWorkdir } from "#formats/dockerfile-config.ts";
 import { parseSingleInstruction } from "#formats/dockerfile.ts";
 import { expandWord } from "#formats/dockerfile-expand.ts";
@@ -8,11 +8,11 @@ import { TAR_END } from "#formats/tar-writer.ts";
 import { cacheKey } from "./step-cache.ts";
 import { withHistory, type StageState } from "./stage-state.ts";
 import { cachedStep, commitState, withLayer } from "./steps/commit.ts";
-import { copyStep, resumed, type CopyInstruction } from "./steps/copy.ts";
+import { copyStep, type CopyInstruction } from "./steps/copy.ts";
 import { runStep } from "./steps/run.ts";
 import type { BuildRun, WithSource } from "./types.ts";
 
-/** One instruction on a state: the next state. An error names the instruction's line and shows it. */
+/** One instruction on a state: the next state. An error has the instruction's lines in its details. */
 export async function buildInstruction(
   run: BuildRun,
   state: StageState,
@@ -22,8 +22,9 @@ export async function buildInstruction(
   try {
     return await dispatch(run, state, instruction, withSource);
   } catch (error) {
-    if (!isGantryError(error) || error.details["line"] !== undefined) throw error;
-    throw new GantryError(error.code, errorText(error), { ...error.details, line: instruction.location.start }, error);
+    if (!isGantryError(error) || error.details["lines"] !== undefined) throw error;
+    const { start, end } = instruction.location;
+    throw new GantryError(error.code, error.message, { ...error.details, line: start, lines: [start, end] }, error);
   }
 }
 
@@ -44,7 +45,10 @@ async function dispatch(
     case "arg":
       return declareArgs(run, state, instruction);
     case "maintainer":
-      return withHistory({ ...state, author: instruction.value }, `MAINTAINER ${instruction.value}`, run.created, true);
+      return withHistory(
+        { ...state, author: instruction.value },
+        { createdBy: `MAINTAINER ${instruction.value}`, created: run.created, emptyLayer: true },
+      );
     default: {
       const lookup = state.scope.lookup(state.config.Env ?? []);
       const config = applyConfigInstruction(state.config, instruction, {
@@ -54,9 +58,7 @@ async function dispatch(
       });
       return withHistory(
         { ...state, config, cmdSet: state.cmdSet || instruction.kind === "cmd" },
-        instruction.original,
-        run.created,
-        true,
+        { createdBy: instruction.original, created: run.created, emptyLayer: true },
       );
     }
   }
@@ -75,8 +77,13 @@ function copyFrom(
       ignored: run.context.ignore,
       fromContext: true,
     });
-  const name = expandWord(from, state.scope.lookup(state.config.Env ?? []), run.escape);
-  return withSource(name, (source) => copyStep(run, state, instruction, source));
+  if (from.includes("$"))
+    throw new GantryError(
+      "invalid",
+      `'${from}' can't be used in --from: variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround`,
+      { flag: "from" },
+    );
+  return withSource(from, (source) => copyStep(run, state, instruction, source));
 }
 
 function declareArgs(
@@ -88,7 +95,7 @@ function declareArgs(
     const lookup = state.scope.lookup(state.config.Env ?? []);
     state.scope.declare(name, value === undefined ? undefined : expandWord(value, lookup, run.escape));
   }
-  return withHistory(state, original, run.created, true);
+  return withHistory(state, { createdBy: original, created: run.created, emptyLayer: true });
 }
 
 /** WORKDIR makes its directory when it is not there. */
@@ -99,14 +106,14 @@ async function workdirStep(run: BuildRun, state: StageState, value: string): Pro
   );
   const next = { ...state, config: { ...state.config, WorkingDir: path } };
   const key = cacheKey(["workdir", state.imageId, JSON.stringify(next.config)]);
-  const { state: made, imageId } = await cachedStep(run, key, () =>
+  return cachedStep(run, key, next, () =>
     withLayer(run, state.imageId, async (files, snapshotId) => {
       const there = files.stat(`${path}/`)?.kind === "directory";
       if (!there) await files.write(path, Readable.from([TAR_END]), { keepKinds: true, make: true });
-      return commitState(run, withHistory(next, `WORKDIR ${path}`, run.created, there), there ? undefined : snapshotId);
+      const step = { createdBy: `WORKDIR ${path}`, created: run.created, emptyLayer: there, key };
+      return commitState(run, withHistory(next, step), there ? undefined : snapshotId);
     }),
   );
-  return made ?? resumed(run, next, imageId);
 }
 
 /** What the base image asks of those who build on it: its ONBUILD triggers, in order. */

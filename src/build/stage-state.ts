@@ -7,6 +7,8 @@ export interface StageState {
   readonly imageId: string | undefined;
   readonly config: RunConfig;
   readonly history: readonly ImageHistory[];
+  /** Cache keys of the steps, one for each entry of the history; "" for those that make no layer. */
+  readonly steps: readonly string[];
   readonly author: string | undefined;
   /** It has a CMD of its own: ENTRYPOINT leaves it alone. */
   readonly cmdSet: boolean;
@@ -30,16 +32,26 @@ export function imageConfigOf(
     config: state.config,
     rootfs: { type: "layers", diff_ids: [...diffIds] },
     history: [...state.history],
+    ...(state.steps.some((key) => key !== "") && { "gantry.steps": [...state.steps] }),
   };
 }
 
-/** A step in the image's history. */
-export function withHistory(state: StageState, createdBy: string, created: string, emptyLayer: boolean): StageState {
-  const step: ImageHistory = {
+/** A step in the image's history; `key` is its cache key when files may have changed by it. */
+export function withHistory(
+  state: StageState,
+  step: { readonly createdBy: string; readonly created: string; readonly emptyLayer: boolean; readonly key?: string },
+): StageState {
+  const { createdBy, created, emptyLayer, key = "" } = step;
+  const entry: ImageHistory = {
     created,
     created_by: createdBy,
     ...(state.author !== undefined && { author: state.author }),
     ...(emptyLayer && { empty_layer: true }),
   };
-  return { ...state, history: [...state.history, step], dirty: true };
+  return { ...state, history: [...state.history, entry], steps: [...alignedSteps(state), key], dirty: true };
+}
+
+/** A base that Gantry did not build has no keys. */
+function alignedSteps({ history, steps }: StageState): string[] {
+  return history.map((_, at) => steps[at] ?? "");
 }

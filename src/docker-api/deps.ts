@@ -23,6 +23,8 @@ export interface DockerApiOptions {
   readonly version: string;
   /** Where images and containers live: `docker info` shows it. */
   readonly dataRoot: string;
+  /** What need not last over a restart of the machine: in memory on most. */
+  readonly runRoot: string;
   /** An id of this installation, stable over restarts. */
   readonly daemonId: string;
 }

@@ -6,6 +6,7 @@ import { createContainerFiles } from "#containers/container-files.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import type { Deps, DockerApiOptions } from "./deps.ts";
 import { buildHandler, pruneBuildHandler } from "./build/build.ts";
+import { bundleBuildHandler, imageFilesHandler } from "./build/bundle.ts";
 import { createJournal } from "./events/journal.ts";
 import { execRoutes } from "./exec/routes.ts";
 import { readHost } from "./host/read-host.ts";
@@ -38,7 +39,11 @@ export async function createDockerApi(options: DockerApiOptions): Promise<Docker
     ...options,
     host: readHost(options.limits, options.limitWarnings),
     files: createContainerFiles(options.engine, options.images),
-    builder: await openBuilder({ ...options, directory: join(options.dataRoot, "build") }),
+    builder: await openBuilder({
+      ...options,
+      directory: join(options.dataRoot, "build"),
+      runDirectory: join(options.runRoot, "build"),
+    }),
     journal: createJournal(options.engine, options.images, options.clock),
   };
   const edge: Edge = {
@@ -73,6 +78,8 @@ function allRoutes(deps: Deps): ReturnType<typeof containerRoutes> {
     ...volumeRoutes(deps),
     route("POST", "/build", buildHandler(deps)),
     route("POST", "/build/prune", pruneBuildHandler(deps)),
+    route("POST", "/gantry/build", bundleBuildHandler(deps)),
+    route("GET", "/gantry/images/{name...}/files", imageFilesHandler(deps)),
     ...refusalRoutes(),
   ];
 }

@@ -43,6 +43,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     history: optionalArray(document["history"], "history", CONFIG_LIMITS.history)?.map(readHistory),
     docker_version: optionalString(document["docker_version"], "docker_version"),
     comment: optionalString(document["comment"], "comment"),
+    "gantry.steps": optionalStrings(document["gantry.steps"], "gantry.steps", CONFIG_LIMITS.history),
   });
 }
 

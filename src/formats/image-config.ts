@@ -51,6 +51,8 @@ export interface ImageConfig {
   history?: ImageHistory[];
   docker_version?: string;
   comment?: string;
+  /** Cache keys of the steps that Gantry built it by, one for each entry of the history, "" for none: `--cache-from` finds them. */
+  "gantry.steps"?: string[];
 }
 
 export interface ImageHistory {

@@ -41,8 +41,10 @@ export interface ImageStore {
   removeSnapshot(id: string): Promise<void>;
   /** What differs from the image, by path: `docker diff`. */
   changes(snapshotId: string): Promise<readonly Change[]>;
-  /** The changes as a layer tar, for commitLayer. */
-  exportLayer(snapshotId: string): Readable;
+  /** The changes as a layer tar, for commitLayer. With `newestSeconds` no file in it is newer than that (epoch). */
+  exportLayer(snapshotId: string, options?: { readonly newestSeconds?: number | undefined }): Readable;
+  /** The files of an image as a tar, without what only containers need. Throws `not-found`. */
+  exportImage(reference: string): Readable;
   /** The whole root file system as a tar: `docker export`. */
   exportRoot(snapshotId: string): Readable;
   /** Bytes of the writable layer's files: `docker ps --size`. */
@@ -57,6 +59,8 @@ export interface ImageStore {
     base: string | undefined,
     reference?: string,
   ): Promise<string>;
+  /** Registers the image that `config` and the lowest `layers` layers of another one make; returns its id. */
+  deriveImage(config: ImageConfig, from: string, layers: number): Promise<string>;
   usage(): Promise<DiskUsage>;
   readonly content: ContentStore;
   close(): Promise<void>;

@@ -16,10 +16,10 @@ import { openContent } from "./content/open-content.ts";
 import type { Image, ImageEvent, ImageStore, ImageUser } from "./image-store.ts";
 import { openLayers } from "./layers/layer-store.ts";
 import { chainName, makePlaces } from "./layers/places.ts";
-import { openSnapshots, type Driver, type Snapshots } from "./layers/snapshots.ts";
+import { openSnapshots, type Driver } from "./layers/snapshots.ts";
 import { openTrash } from "./layers/trash.ts";
 import type { Context } from "./operations/context.ts";
-import { commitLayer, importRoot } from "./operations/import.ts";
+import { commitLayer, deriveImage, importRoot } from "./operations/import.ts";
 import { ensureChain } from "./operations/add-image.ts";
 import { loadArchive, wantedBlob } from "./operations/load.ts";
 import { diskUsage, imageHistory, pruneImages, removeImages, tagImage } from "./operations/manage.ts";
@@ -31,7 +31,7 @@ import { semaphore } from "./operations/semaphore.ts";
 import { lookUp } from "./records/lookup.ts";
 import { openRecords, type ImageRecords } from "./records/image-records.ts";
 import type { RegistryOptions } from "./registry-options.ts";
-import { workerPool } from "./worker/pool.ts";
+import { workerPool, type RunOptions } from "./worker/pool.ts";
 
 export interface ImagesOptions {
   /** The data root; everything of images lies below its folder `images`. */
@@ -207,8 +207,13 @@ function imageStore(
     snapshots: () => snapshots.list(),
     removeSnapshot: (id) => snapshots.remove(id),
     changes: (id) => snapshots.changes(id),
-    exportLayer: (id) => packed(snapshots, id, "changes"),
-    exportRoot: (id) => packed(snapshots, id, "root"),
+    exportLayer: (id, exporting) => packed((run) => snapshots.pack(id, "changes", run, exporting?.newestSeconds)),
+    exportRoot: (id) => packed((run) => snapshots.pack(id, "root", run)),
+    exportImage(reference) {
+      const top = records.now.images.get(lookUp(records.now, reference).id)?.top;
+      return packed((run) => snapshots.packImage(top, run));
+    },
+    deriveImage: (config, from, layers) => deriveImage(context, config, from, layers),
     snapshotBytes: (id) => snapshots.bytes(id),
     commitLayer: (layer, config, base, reference) => commitLayer(context, layer, config, base, reference),
     usage: () => diskUsage(context, measured, layerFolder),
@@ -216,7 +221,7 @@ function imageStore(
 }
 
 /** A tar that is made as fast as it is read; who stops reading it ends the work. */
-function packed(snapshots: Snapshots, id: string, content: "changes" | "root"): Readable {
+function packed(pack: (options: RunOptions) => Promise<void>): Readable {
   const stream = new PassThrough({ highWaterMark: 1024 * 1024 });
   const stop = new AbortController();
   stream.once("close", () => stop.abort());
@@ -230,7 +235,7 @@ function packed(snapshots: Snapshots, id: string, content: "changes" | "root"): 
       });
     });
   };
-  snapshots.pack(id, content, { output, signal: stop.signal }).then(
+  pack({ output, signal: stop.signal }).then(
     () => stream.end(),
     (error: Error) => stream.destroy(error),
   );

@@ -146,6 +146,7 @@ async function serveDocker(
     logger: logger.child({ component: "docker-api" }),
     version: gantryVersion(),
     dataRoot: places.dataDir,
+    runRoot: places.runDir,
     daemonId: daemonId(places.dataDir),
   });
   await api.listen(places.dockerSocket);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { metaScope, platformArgs, stageScope, unusedArgs } from "./scope.ts";
 
-const automatic = platformArgs({ os: "linux", architecture: "arm64", variant: "v8" }, "final");
+const arm = { os: "linux", architecture: "arm64", variant: "v8" };
+const automatic = platformArgs(arm, arm, "final");
 
 test("arguments before the first FROM see each other and give way to build arguments", () => {
   const scope = metaScope(

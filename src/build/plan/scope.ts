@@ -15,16 +15,15 @@ const PREDEFINED = new Set([
   "all_proxy",
 ]);
 
-/** The platform arguments of BuildKit: set by themselves, seen by a stage that declares them. */
-export function platformArgs(platform: Platform, targetStage: string): Map<string, string> {
-  const name = [platform.os, platform.architecture, ...(platform.variant ? [platform.variant] : [])].join("/");
-  const parts = (prefix: string): [string, string][] => [
-    [`${prefix}PLATFORM`, name],
-    [`${prefix}OS`, platform.os],
-    [`${prefix}ARCH`, platform.architecture],
-    [`${prefix}VARIANT`, platform.variant ?? ""],
+/** The platform arguments of BuildKit: set by themselves, seen by a stage that declares them. `build` is this machine. */
+export function platformArgs(target: Platform, build: Platform, targetStage: string): Map<string, string> {
+  const parts = (prefix: string, { os, architecture, variant }: Platform): [string, string][] => [
+    [`${prefix}PLATFORM`, [os, architecture, ...(variant ? [variant] : [])].join("/")],
+    [`${prefix}OS`, os],
+    [`${prefix}ARCH`, architecture],
+    [`${prefix}VARIANT`, variant ?? ""],
   ];
-  return new Map([...parts("TARGET"), ...parts("BUILD"), ["TARGETSTAGE", targetStage]]);
+  return new Map([...parts("TARGET", target), ...parts("BUILD", build), ["TARGETSTAGE", targetStage]]);
 }
 
 /** ARGs before the first FROM, each able to use those before it. Build arguments take their place. */

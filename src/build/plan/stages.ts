@@ -32,7 +32,7 @@ export function planStages(
     const each = planned[index];
     if (!each) return;
     if (each.base.kind === "stage") need(each.base.index);
-    for (const other of copiedStages(file, each.stage.instructions, index)) need(other);
+    for (const instruction of each.stage.instructions) sourceStages(file, instruction, index).forEach(need);
   };
   need(wanted);
   return planned.filter(({ index }) => needed.has(index));
@@ -64,15 +64,13 @@ export function stageIndex(file: Dockerfile, name: string, before: number, numbe
   return undefined;
 }
 
-/** Stages that COPY --from and RUN --mount=from name. */
-function copiedStages(file: Dockerfile, instructions: readonly Instruction[], index: number): number[] {
-  return instructions.flatMap((instruction) => {
-    const names =
-      instruction.kind === "copy" && instruction.options.from !== undefined
-        ? [instruction.options.from]
-        : instruction.kind === "run"
-          ? instruction.mounts.flatMap((mount) => /(?:^|,)from=([^,]+)/.exec(mount)?.[1] ?? [])
-          : [];
-    return names.map((name) => stageIndex(file, name, index, true)).filter((found) => found !== undefined);
-  });
+/** Stages that an instruction reads: by COPY --from and RUN --mount=from. */
+export function sourceStages(file: Dockerfile, instruction: Instruction, index: number): number[] {
+  const names =
+    instruction.kind === "copy" && instruction.options.from !== undefined
+      ? [instruction.options.from]
+      : instruction.kind === "run"
+        ? instruction.mounts.flatMap((mount) => /(?:^|,)from=([^,]+)/.exec(mount)?.[1] ?? [])
+        : [];
+  return names.map((name) => stageIndex(file, name, index, true)).filter((found) => found !== undefined);
 }

@@ -1,31 +1,25 @@
-import { createHash } from "node:crypto";
-import { posix } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { join, posix } from "node:path";
 import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
-import type { RootFiles, WriteRequest } from "#containers/container-files.ts";
+import { hexId } from "#base/ids.ts";
+import { directoryFiles, type RootFiles, type WriteRequest } from "#containers/container-files.ts";
 import { tarPadding } from "#formats/tar-entry.ts";
 import { encodeTarHeader, TAR_END } from "#formats/tar-writer.ts";
 import { decompress, isTar, sniff, type Compression } from "../decompress.ts";
-
-/** The largest file that ADD fetches. */
-const REMOTE_LIMIT_BYTES = 2 * 1024 * 1024 * 1024;
+import { checkDigest, fetchOnce } from "../remote/fetch-file.ts";
+import { cloneInto } from "../remote/git.ts";
+import { parseGitUrl, type GitSource } from "../remote/git-url.ts";
+import type { BuildRun } from "../types.ts";
 
 export function isRemote(source: string): boolean {
   return /^(https?:\/\/|git@|git:\/\/|ssh:\/\/)/.test(source);
 }
 
-/** A tar archive's entries, when that is what a file is: plain, gzip or zstd. Throws `unsupported` for bzip2 and xz, by name. */
+/** A tar archive's entries, when that is what a file is: plain, or packed with gzip, bzip2, xz or zstd. */
 export async function isArchive(files: RootFiles, path: string): Promise<Readable | undefined> {
   const head = await firstBytes(files, path);
-  if (!head) return undefined;
-  if (head.compression === "bzip2" || head.compression === "xz") {
-    throw new GantryError(
-      "unsupported",
-      `ADD ${path}: archives packed with ${head.compression} are not supported; use gzip or zstd`,
-      { path },
-    );
-  }
-  if (!isTar(head.unpacked)) return undefined;
+  if (!head || !isTar(head.unpacked)) return undefined;
   const file = files.readFile(path);
   return file && decompress((await sniff(file)).stream, head.compression);
 }
@@ -49,22 +43,31 @@ async function firstBytes(
   }
 }
 
-/** ADD of a URL: a file with the name of the URL's end. Throws `invalid` when it cannot be had or has another checksum. */
-export async function addFile(
-  url: string,
-  target: string,
-  to: RootFiles,
-  request: WriteRequest,
-  checksum: string | undefined,
-): Promise<void> {
-  if (!/^https?:\/\//.test(url) || /\.git(#.*)?$/.test(url))
-    throw new GantryError("unsupported", `ADD ${url}: git repositories are not supported`, { url });
+/** What ADD needs to know of a remote source. */
+export interface RemoteAdd {
+  readonly target: string;
+  readonly request: WriteRequest;
+  readonly checksum: string | undefined;
+  readonly keepGitDir: boolean;
+  /** Take an archive apart; by default a fetched one is not. */
+  readonly unpack: boolean;
+}
+
+/** ADD of a git repository, or of a URL: a file with the name of the URL's end. Throws `invalid` when it cannot be had or has another checksum. */
+export async function addRemote(run: BuildRun, url: string, to: RootFiles, add: RemoteAdd): Promise<void> {
+  const git = parseGitUrl(url);
+  if (git) return addRepository(run, git, to, add);
+  const { target, request } = add;
   const name = posix.basename(new URL(url).pathname);
   const intoDirectory = target.endsWith("/");
-  if (intoDirectory && name === "")
+  if (intoDirectory && name === "" && !add.unpack)
     throw new GantryError("invalid", `cannot determine filename for source ${url}`, { url });
-  const { bytes, modifiedMs } = await fetchFile(url);
-  checkDigest(url, bytes, checksum);
+  const { bytes, modifiedMs } = await fetchOnce(run.context, url, run.signal);
+  checkDigest(url, bytes, add.checksum);
+  if (add.unpack) {
+    const { compression, stream } = await sniff(Readable.from([bytes]));
+    return to.write(target, decompress(stream, compression), { ...withoutMode(request), make: true });
+  }
   const path = intoDirectory ? posix.join(target, name) : target;
   const entry = {
     path: posix.basename(path),
@@ -81,39 +84,29 @@ export async function addFile(
   await to.write(
     posix.dirname(path),
     Readable.from([encodeTarHeader(entry), bytes, Buffer.alloc(tarPadding(bytes.length)), TAR_END]),
-    request,
+    { ...request, mode: request.mode ?? 0o600 },
   );
 }
 
-async function fetchFile(url: string): Promise<{ bytes: Buffer; modifiedMs: number }> {
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch (error) {
-    throw new GantryError("invalid", `failed to load ${url}`, { url }, error);
-  }
-  if (!response.ok)
-    throw new GantryError("invalid", `invalid response status ${response.status} for ${url}`, {
-      url,
-      status: response.status,
-    });
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > REMOTE_LIMIT_BYTES)
-      throw new GantryError("too-large", `${url} is larger than ${REMOTE_LIMIT_BYTES} bytes`, { url });
-    chunks.push(Buffer.from(chunk));
-  }
-  const modified = Date.parse(response.headers.get("last-modified") ?? "");
-  return { bytes: Buffer.concat(chunks), modifiedMs: Number.isNaN(modified) ? 0 : modified };
+function withoutMode({ mode: _mode, ...request }: WriteRequest): WriteRequest {
+  return request;
 }
 
-function checkDigest(url: string, bytes: Buffer, checksum: string | undefined): void {
-  if (checksum === undefined) return;
-  const [algorithm = "", wanted = ""] = checksum.split(":");
-  if (algorithm !== "sha256" && algorithm !== "sha512" && algorithm !== "sha384")
-    throw new GantryError("invalid", `unsupported digest algorithm ${algorithm}`, { checksum });
-  const found = createHash(algorithm).update(bytes).digest("hex");
-  if (found !== wanted) throw new GantryError("invalid", `digest mismatch ${algorithm}:${found}: ${checksum}`, { url });
+async function addRepository(run: BuildRun, git: GitSource, to: RootFiles, add: RemoteAdd): Promise<void> {
+  const clone = join(run.context.scratch, `add-${hexId(undefined, 8)}`);
+  await mkdir(clone, { mode: 0o755 });
+  const commit = add.checksum === undefined ? {} : { commit: add.checksum };
+  await cloneInto(git, clone, {
+    scratch: run.context.scratch,
+    keepGitDir: add.keepGitDir,
+    signal: run.signal,
+    ...commit,
+  });
+  const files = directoryFiles(clone);
+  try {
+    await to.write(add.target, files.read("/", { as: "." }), add.request);
+  } finally {
+    files.close();
+    await rm(clone, { recursive: true, force: true });
+  }
 }

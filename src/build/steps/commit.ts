@@ -1,10 +1,8 @@
 import { hexId } from "#base/ids.ts";
 import { snapshotFiles, type RootFiles } from "#containers/container-files.ts";
+import { findInImages } from "../cache-from.ts";
 import { imageConfigOf, type StageState } from "../stage-state.ts";
 import type { BuildRun } from "../types.ts";
-
-/** Host platform of images without a base. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
 /** The image of a state, with a layer on top when one is given; the state then stands on it. */
 export async function commitState(
@@ -12,16 +10,23 @@ export async function commitState(
   state: StageState,
   snapshotId: string | undefined,
 ): Promise<StageState> {
-  const base = state.imageId === undefined ? undefined : run.images.get(state.imageId);
-  const config = imageConfigOf(state, {
-    created: run.created,
-    os: base?.config.os ?? "linux",
-    architecture: base?.config.architecture ?? ARCHITECTURES[process.arch] ?? process.arch,
-    ...(base?.config.variant !== undefined && { variant: base.config.variant }),
-    diffIds: base?.config.rootfs.diff_ids ?? [],
+  const config = configOf(run, state, run.created);
+  const layer =
+    snapshotId === undefined ? undefined : run.images.exportLayer(snapshotId, { newestSeconds: run.newestSeconds });
+  return { ...state, imageId: await run.images.commitLayer(layer, config, state.imageId), dirty: false };
+}
+
+/** The image configuration of a state, of its base's platform or of the one that is built for. */
+export function configOf(run: BuildRun, state: StageState, created: string): ReturnType<typeof imageConfigOf> {
+  const base = state.imageId === undefined ? undefined : run.images.get(state.imageId).config;
+  const { os, architecture, variant } = base ?? run.platform;
+  return imageConfigOf(state, {
+    created,
+    os,
+    architecture,
+    ...(variant !== undefined && { variant }),
+    diffIds: base?.rootfs.diff_ids ?? [],
   });
-  const layer = snapshotId === undefined ? undefined : run.images.exportLayer(snapshotId);
-  return { ...state, imageId: await run.images.commitLayer(layer, config, base?.id), dirty: false };
 }
 
 /** Runs with the files of a new writable layer over a state's image, and removes it. */
@@ -43,18 +48,47 @@ export async function withLayer<T>(
   }
 }
 
-/** A step that changes files: takes the image of an earlier build with the same key, or makes it. */
+/** Steps that are being made now, by key: the same step of two stages, or of two builds, is made once. */
+const making = new Map<string, Promise<unknown>>();
+
+/**
+ * A step that changes files: takes the image of an earlier build with the same key, of this machine or of an image of
+ * `--cache-from`, or makes it. `next` is the state with the step's configuration, its history without the step.
+ */
 export async function cachedStep(
   run: BuildRun,
   key: string,
+  next: StageState,
   make: () => Promise<StageState>,
-): Promise<{ readonly state: StageState | undefined; readonly imageId: string }> {
-  const known = run.options.noCache ? undefined : run.cache.find(key);
-  if (known !== undefined && run.images.find(known)) {
-    run.report({ stream: " ---> Using cache\n" });
-    return { state: undefined, imageId: known };
+): Promise<StageState> {
+  await making.get(key)?.catch(() => undefined); // whoever made it has told of it; here it is tried again
+  const found = run.options.noCache ? undefined : await findStep(run, key, next);
+  if (found !== undefined) {
+    run.report.cached();
+    return resumed(run, next, found);
   }
-  const state = await make();
-  if (state.imageId !== undefined) await run.cache.put(key, state.imageId);
-  return { state, imageId: state.imageId ?? "" };
+  run.signal.throwIfAborted();
+  const made = make();
+  making.set(key, made);
+  try {
+    const state = await made;
+    if (state.imageId !== undefined) await run.cache.put(key, state.imageId);
+    return state;
+  } finally {
+    if (making.get(key) === made) making.delete(key);
+  }
+}
+
+async function findStep(run: BuildRun, key: string, next: StageState): Promise<string | undefined> {
+  const known = run.cache.find(key);
+  if (known !== undefined && run.images.find(known)) return known;
+  const elsewhere = await findInImages(run, key, next);
+  if (elsewhere !== undefined) await run.cache.put(key, elsewhere);
+  return elsewhere;
+}
+
+/** A state that goes on from the image of an earlier build. */
+function resumed(run: BuildRun, state: StageState, imageId: string): StageState {
+  const { config } = run.images.get(imageId);
+  return { ...state, imageId, history: config.history ?? [], steps: config["gantry.steps"] ?? [], dirty: false };
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
@@ -8,10 +9,13 @@ import { ignoreOf, type Ignore } from "#formats/dockerignore.ts";
 import { encodeTarHeader, TAR_END } from "#formats/tar-writer.ts";
 import { tarPadding } from "#formats/tar-entry.ts";
 import { contentDigest } from "../content-digest.ts";
+import { fetchOnce } from "../remote/fetch-file.ts";
+import { remoteCommit } from "../remote/git.ts";
+import { parseGitUrl } from "../remote/git-url.ts";
 import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";
 import type { BuildRun, CopySource } from "../types.ts";
-import { addFile, isArchive, isRemote } from "./add.ts";
+import { addRemote, isArchive, isRemote } from "./add.ts";
 import { cachedStep, commitState, withLayer } from "./commit.ts";
 import { planCopy, statFollowing, type CopyItem } from "./copy-plan.ts";
 
@@ -38,27 +42,17 @@ export async function copyStep(
   const copy = expandCopy(instruction, state, run.escape);
   const excluded = ignoreOf(instruction.options.exclude);
   const ignored: Ignore = (path) => source.ignored(path) || excluded(path);
-  const history = `${instruction.original}`;
-  const key = await keyOf(state, copy, source, ignored);
-  const { state: made, imageId } = await cachedStep(run, key, () =>
+  const key = await keyOf(run, state, copy, source, ignored);
+  return cachedStep(run, key, state, () =>
     withLayer(run, state.imageId, async (to, snapshotId) => {
-      await write(copy, source, to, ignored);
-      return commitState(run, withHistory(state, history, run.created, false), snapshotId);
+      await write(run, copy, source, to, ignored);
+      const step = { createdBy: instruction.original, created: run.created, emptyLayer: false, key };
+      return commitState(run, withHistory(state, step), snapshotId);
     }),
   );
-  return made ?? resumed(run, state, imageId);
-}
-
-/** A state that goes on from the image of an earlier build. */
-export function resumed(run: BuildRun, state: StageState, imageId: string): StageState {
-  return { ...state, imageId, history: run.images.get(imageId).config.history ?? [], dirty: false };
 }
 
 function refuseOptions({ options, kind }: CopyInstruction): void {
-  if (options.keepGitDir)
-    throw new GantryError("unsupported", "ADD --keep-git-dir is not supported", { flag: "keep-git-dir" });
-  if (options.unpack !== undefined)
-    throw new GantryError("unsupported", "ADD --unpack is not supported", { flag: "unpack" });
   if (options.chmod !== undefined && !/^[0-7]{3,4}$/.test(options.chmod) && !options.chmod.includes("$")) {
     throw new GantryError(
       "unsupported",
@@ -98,7 +92,13 @@ function expandCopy(instruction: CopyInstruction, state: StageState, escape: str
   };
 }
 
-async function keyOf(state: StageState, copy: Copy, source: CopySource, ignored: Ignore): Promise<string> {
+async function keyOf(
+  run: BuildRun,
+  state: StageState,
+  copy: Copy,
+  source: CopySource,
+  ignored: Ignore,
+): Promise<string> {
   const { options } = copy.instruction;
   const parts: (string | undefined)[] = [
     "copy",
@@ -112,7 +112,7 @@ async function keyOf(state: StageState, copy: Copy, source: CopySource, ignored:
     String(source.fromContext),
     options.checksum,
   ];
-  for (const remote of copy.sources.filter(isRemote)) parts.push(remote);
+  for (const remote of copy.sources.filter(isRemote)) parts.push(remote, await remoteKey(run, remote, options));
   for (const { name, content } of copy.inline) parts.push(name, content);
   const local = copy.sources.filter((each) => !isRemote(each));
   if (local.length > 0) {
@@ -127,14 +127,30 @@ async function keyOf(state: StageState, copy: Copy, source: CopySource, ignored:
   return cacheKey(parts);
 }
 
+/** A remote file counts by its content; a repository by its commit. */
+async function remoteKey(run: BuildRun, url: string, options: CopyInstruction["options"]): Promise<string> {
+  const how = `${options.keepGitDir} ${options.unpack ?? false}`;
+  if (options.checksum !== undefined) return how;
+  const git = parseGitUrl(url);
+  if (git) return `${how} ${await remoteCommit(git, run.context.scratch, run.signal)}`;
+  const { bytes } = await fetchOnce(run.context, url, run.signal);
+  return `${how} ${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
 /** What a source means does not hang on the target: for a key it is planned against nothing. */
 const EMPTY = { stat: () => undefined } as unknown as RootFiles;
 
-async function write(copy: Copy, source: CopySource, to: RootFiles, ignored: Ignore): Promise<void> {
+async function write(run: BuildRun, copy: Copy, source: CopySource, to: RootFiles, ignored: Ignore): Promise<void> {
   const request = writeRequest(copy, source, to);
   const { options } = copy.instruction;
   for (const url of copy.sources.filter(isRemote))
-    await addFile(url, copy.target, to, { ...request, mode: request.mode ?? 0o600 }, options.checksum);
+    await addRemote(run, url, to, {
+      target: copy.target,
+      request,
+      checksum: options.checksum,
+      keepGitDir: options.keepGitDir,
+      unpack: options.unpack ?? false,
+    });
   const local = copy.sources.filter((each) => !isRemote(each));
   const items =
     local.length === 0
@@ -157,7 +173,7 @@ async function writeItem(
   request: WriteRequest,
   ignored: Ignore,
 ): Promise<void> {
-  if (copy.name === "ADD" && item.kind === "file") {
+  if (copy.name === "ADD" && item.kind === "file" && copy.instruction.options.unpack !== false) {
     const archive = await isArchive(source.files, item.source);
     if (archive)
       return to.write(copy.target, archive, {

@@ -1,11 +1,10 @@
 import type { Duplex } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
-import type { BuildReport } from "../types.ts";
 
 const HEADER_BYTES = 8;
 
 /** Reports what a container writes, out of Docker's multiplexed framing (type, three zeros, length, bytes), until it ends. */
-export async function reportOutput(output: Duplex, report: BuildReport): Promise<void> {
+export async function reportOutput(output: Duplex, report: (text: string) => void): Promise<void> {
   const decoders = new Map<number, StringDecoder>();
   let pending: Buffer = Buffer.alloc(0);
   try {
@@ -18,7 +17,7 @@ export async function reportOutput(output: Duplex, report: BuildReport): Promise
         const decoder = decoders.get(type) ?? new StringDecoder("utf8");
         decoders.set(type, decoder);
         const text = decoder.write(pending.subarray(HEADER_BYTES, end));
-        if (text !== "") report({ stream: text });
+        if (text !== "") report(text);
         pending = pending.subarray(end);
       }
     }

@@ -7,6 +7,7 @@ import { directoryFiles, type RootFiles } from "#containers/container-files.ts";
 import type { MountConfig } from "#containers/engine.ts";
 import { contentDigest } from "../content-digest.ts";
 import type { BuildRun, WithSource } from "../types.ts";
+import { secretMount, sshMount } from "./secret-mounts.ts";
 
 /** A `RUN --mount`, taken apart. */
 export interface RunMount {
@@ -22,6 +23,8 @@ export interface RunMount {
   readonly gid: number;
   readonly sizeBytes: string | undefined;
   readonly from: string | undefined;
+  /** A variable that a secret's value is given in. */
+  readonly env: string | undefined;
 }
 
 const KEYS = new Set([
@@ -61,14 +64,15 @@ export function parseRunMount(text: string, workingDir: string): RunMount {
   const given = fields.get("target") ?? fields.get("dst") ?? fields.get("destination") ?? "";
   if (given === "" && type !== "secret" && type !== "ssh")
     throw new GantryError("invalid", `${type} mount requires a target`, { mount: text });
-  const target = posix.resolve(workingDir || "/", given);
+  const isSecret = type === "secret" || type === "ssh";
+  const target = isSecret && given === "" ? "" : posix.resolve(workingDir || "/", given);
   const isTrue = (...keys: string[]): boolean =>
     keys.some((key) => fields.get(key) === "true" || fields.get(key) === "1");
   return {
     type,
     target,
     source: fields.get("source") ?? fields.get("src") ?? "",
-    id: fields.get("id") ?? target,
+    id: fields.get("id") ?? (type === "ssh" ? "default" : isSecret ? posix.basename(target) : target),
     readonly: type === "bind" ? !isTrue("rw", "readwrite") : isTrue("ro", "readonly"),
     required: isTrue("required"),
     sharing: sharingOf(fields.get("sharing")),
@@ -77,6 +81,7 @@ export function parseRunMount(text: string, workingDir: string): RunMount {
     gid: Number(fields.get("gid") ?? 0),
     sizeBytes: fields.get("size"),
     from: fields.get("from"),
+    env: fields.get("env"),
   };
 }
 
@@ -91,37 +96,56 @@ function octal(text: string | undefined): number | undefined {
   return Number.parseInt(text, 8);
 }
 
+/** What a RUN is given beside its image. */
+export interface GivenMounts {
+  readonly mounts: readonly MountConfig[];
+  /** `NAME=value`: secrets, and where an agent's socket is. */
+  readonly env: readonly string[];
+  /** Takes away what must not outlive the command. */
+  close(): Promise<void>;
+}
+
 /** The engine's mounts of a RUN; secrets and ssh agents that nobody gave are left out unless they are required. */
 export async function engineMounts(
   run: BuildRun,
   mounts: readonly RunMount[],
   withSource: WithSource,
-): Promise<MountConfig[]> {
-  const found: (MountConfig | undefined)[] = [];
-  for (const mount of mounts) found.push(await engineMount(run, mount, withSource));
-  return found.filter((each) => each !== undefined);
+): Promise<GivenMounts> {
+  const found: MountConfig[] = [];
+  const env: string[] = [];
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of closers) await one();
+  };
+  try {
+    for (const [index, mount] of mounts.entries()) {
+      if (mount.type === "secret" || mount.type === "ssh") {
+        const given = mount.type === "ssh" ? sshMount(run, mount, index) : await secretMount(run, mount);
+        found.push(...(given?.mounts ?? []));
+        env.push(...(given?.env ?? []));
+        if (given) closers.push(given.close);
+      } else found.push(await engineMount(run, mount, withSource));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { mounts: found, env, close };
 }
 
-async function engineMount(run: BuildRun, mount: RunMount, withSource: WithSource): Promise<MountConfig | undefined> {
+async function engineMount(run: BuildRun, mount: RunMount, withSource: WithSource): Promise<MountConfig> {
   const { type, target } = mount;
-  switch (type) {
-    case "bind":
-      return bindMount(run, mount, withSource);
-    case "cache":
-      return {
-        kind: "bind",
-        source: await cacheDirectory(run, mount, withSource),
-        target,
-        readonly: mount.readonly,
-        create: false,
-        recursive: true,
-      };
-    case "tmpfs":
-      return { kind: "tmpfs", target, options: mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`] };
-    default:
-      if (mount.required) throw new GantryError("invalid", `${type} ${mount.id}: not found`, { mount: type });
-      return undefined;
-  }
+  if (type === "tmpfs")
+    return { kind: "tmpfs", target, options: mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`] };
+  if (type === "bind") return bindMount(run, mount, withSource);
+  return {
+    kind: "bind",
+    source: await cacheDirectory(run, mount, withSource),
+    target,
+    readonly: mount.readonly,
+    create: false,
+    recursive: true,
+  };
 }
 
 /** The context itself, read-only; a copy of what may be written to, or lies in another image: writes are not kept. */

@@ -12,10 +12,9 @@ import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";
 import type { BuildRun, WithSource } from "../types.ts";
 import { cachedStep, commitState } from "./commit.ts";
-import { resumed } from "./copy.ts";
 import { missingPlaces, removePlaces } from "./mount-stubs.ts";
 import { reportOutput } from "./output.ts";
-import { engineMounts, mountKey, parseRunMount, type RunMount } from "./run-mounts.ts";
+import { engineMounts, mountKey, parseRunMount, type GivenMounts, type RunMount } from "./run-mounts.ts";
 
 export type RunInstruction = Extract<Instruction, { kind: "run" }>;
 
@@ -49,14 +48,19 @@ export async function runStep(
     networkOf(run, instruction),
   ]);
   const history = `RUN ${args.length > 0 ? `|${args.length} ${args.join(" ")} ` : ""}${command.args.join(" ")}`;
-  const { state: made, imageId } = await cachedStep(run, key, () =>
+  return cachedStep(run, key, state, () =>
     whileLocked(mounts, async () => {
       const based = state.imageId === undefined ? await commitState(run, state, undefined) : state;
-      const given = [...(await engineMounts(run, mounts, withSource)), ...(await scriptMount(run, command))];
-      return execute(run, based, instruction, command, given, withHistory(based, history, run.created, false));
+      const given = await engineMounts(run, mounts, withSource);
+      const step = { createdBy: history, created: run.created, emptyLayer: false, key };
+      try {
+        const all = { ...given, mounts: [...given.mounts, ...(await scriptMount(run, command))] };
+        return await execute(run, based, { instruction, command, given: all }, withHistory(based, step));
+      } finally {
+        await given.close();
+      }
     }),
   );
-  return made ?? resumed(run, state, imageId);
 }
 
 async function whileLocked<T>(mounts: readonly RunMount[], task: () => Promise<T>): Promise<T> {
@@ -84,20 +88,20 @@ function commandOf(command: CommandLine, shell: readonly string[]): Command {
   };
 }
 
-async function execute(
-  run: BuildRun,
-  state: StageState,
-  instruction: RunInstruction,
-  command: Command,
-  mounts: readonly MountConfig[],
-  next: StageState,
-): Promise<StageState> {
-  const container = await run.engine.create(containerConfig(run, state, instruction, command, mounts));
+interface Execution {
+  readonly instruction: RunInstruction;
+  readonly command: Command;
+  readonly given: Pick<GivenMounts, "mounts" | "env">;
+}
+
+async function execute(run: BuildRun, state: StageState, execution: Execution, next: StageState): Promise<StageState> {
+  const { instruction, command, given } = execution;
+  const container = await run.engine.create(containerConfig(run, state, execution));
   const stop = (): void => void run.engine.remove(container.id, { force: true }).catch(() => undefined); // it may have ended by itself
-  run.options.signal?.addEventListener("abort", stop, { once: true });
+  run.signal.addEventListener("abort", stop, { once: true });
   try {
-    const places = missingPlaces(run, container.id, mounts);
-    run.report({ stream: ` ---> Running in ${container.id.slice(0, 12)}\n` });
+    const places = missingPlaces(run, container.id, given.mounts);
+    run.report.container(container.id);
     const output = await run.engine.attach(container.id, {
       stdin: false,
       stdout: true,
@@ -105,22 +109,22 @@ async function execute(
       logs: false,
       stream: true,
     });
-    const shown = reportOutput(output, run.report);
+    const shown = reportOutput(output, run.report.log);
     await run.engine.start(container.id);
     const exit = await run.engine.wait(container.id, "not-running");
     await shown;
-    run.options.signal?.throwIfAborted();
+    run.signal.throwIfAborted();
     if (exit.code !== 0) {
       throw new GantryError(
         "invalid",
         `The command '${command.args.join(" ")}' returned a non-zero code: ${exit.code}`,
-        { exitCode: exit.code, line: instruction.location.start },
+        { exitCode: exit.code, command: command.args.join(" "), line: instruction.location.start },
       );
     }
     removePlaces(run, container.id, places);
     return await commitState(run, next, container.id);
   } finally {
-    run.options.signal?.removeEventListener("abort", stop);
+    run.signal.removeEventListener("abort", stop);
     await run.engine.remove(container.id, { force: true, volumes: true }).catch(() => undefined); // the signal may have removed it
   }
 }
@@ -145,9 +149,7 @@ const SIGTERM = 15;
 function containerConfig(
   run: BuildRun,
   state: StageState,
-  instruction: RunInstruction,
-  command: Command,
-  mounts: readonly MountConfig[],
+  { instruction, command, given }: Execution,
 ): ContainerConfig {
   const { config, imageId, scope } = state;
   const network = networkOf(run, instruction);
@@ -162,6 +164,7 @@ function containerConfig(
         .filter(([name]) => envValue(env, name) === undefined)
         .map(([name, value]) => `${name}=${value}`),
       ...env,
+      ...given.env,
     ],
     workingDir: config.WorkingDir || "/",
     user: config.User ?? "",
@@ -169,7 +172,7 @@ function containerConfig(
     terminal: false,
     stdin: "none",
     labels: {},
-    mounts,
+    mounts: given.mounts,
     readonlyRoot: false,
     namespaces: {
       network: { kind: network === "default" ? "new" : network },
@@ -177,6 +180,8 @@ function containerConfig(
       ipc: { kind: "private" },
       uts: { kind: "new" },
       cgroup: "private",
+      // The host's network cannot be used from a user namespace, as with `docker run`.
+      ...(run.engine.userNamespace && network !== "host" && { user: run.engine.userNamespace }),
     },
     networks: network === "default" ? [{ network: "bridge", aliases: [], ports: [] }] : [],
     ...(run.options.extraHosts.length > 0 && { extraHosts: run.options.extraHosts }),

@@ -1,6 +1,8 @@
-import { GantryError } from "#base/errors.ts";
-import type { BuildOptions } from "#build/types.ts";
-import { integer, map, nullable, object, text, type Decoder } from "#formats/docker-json.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
+import { classicOutput } from "#build/classic-output.ts";
+import type { BuildOptions, BuildSource } from "#build/types.ts";
+import { integer, list as listOf, map, nullable, object, text, type Decoder } from "#formats/docker-json.ts";
+import { parsePlatform } from "#formats/image-platform.ts";
 import { checkResources, ociResources } from "#formats/docker-resources.ts";
 import { parseExtraHosts } from "#formats/docker-validate.ts";
 import type { RegistryAuth } from "#images/image-store.ts";
@@ -18,11 +20,16 @@ export function buildHandler(deps: Deps): Handler {
     const options = buildOptions(deps, call);
     const quiet = call.query.flag("q");
     const progress = progressWriter(call);
+    const remote = call.query.text("remote");
+    const source: BuildSource =
+      remote === "" ? { kind: "archive", archive: call.body } : { kind: "remote", url: remote };
     try {
-      const id = await deps.builder.build(call.body, options, quiet ? () => undefined : progress.send);
+      const id = await deps.builder.build(source, options, quiet ? () => undefined : classicOutput(progress.send));
       if (quiet) progress.send({ stream: `${id}\n` });
       progress.finish();
     } catch (error) {
+      const excerpt = isGantryError(error) ? error.details["excerpt"] : undefined;
+      if (typeof excerpt === "string" && !quiet) progress.send({ stream: `${excerpt}\n` });
       progress.finish(error);
     }
   };
@@ -41,6 +48,7 @@ function buildOptions(deps: Deps, call: Call): BuildOptions {
   const { query } = call;
   refuseUnsupported(query);
   const auths: ReadonlyMap<string, RegistryAuth> = registryAuths(call);
+  const platform = query.text("platform") === "" ? undefined : parsePlatform(query.text("platform"));
   const network = query.text("networkmode") || "default";
   if (network !== "default" && network !== "none" && network !== "host" && network !== "bridge") {
     throw new GantryError("unsupported", `building on network ${network} is not supported`, { field: "networkmode" });
@@ -57,6 +65,8 @@ function buildOptions(deps: Deps, call: Call): BuildOptions {
     target: query.text("target"),
     noCache: query.flag("nocache"),
     pull: query.flag("pull"),
+    cacheFrom: list(query, "cachefrom"),
+    ...(platform && { platform }),
     network: network === "bridge" ? "default" : network,
     extraHosts: parseExtraHosts(
       query.text("extrahosts") === "" ? [] : query.text("extrahosts").split(","),
@@ -72,8 +82,6 @@ function buildOptions(deps: Deps, call: Call): BuildOptions {
 function refuseUnsupported(query: Query): void {
   const unsupported = (field: string, what = field): GantryError =>
     new GantryError("unsupported", `build option ${what} is not supported`, { field });
-  if (query.text("remote") !== "" && query.text("remote") !== "client-session")
-    throw unsupported("remote", `remote=${query.text("remote")}`);
   if (query.text("version") === "2")
     throw new GantryError("unsupported", "BuildKit's protocol is not supported: set DOCKER_BUILDKIT=0", {
       field: "version",
@@ -83,19 +91,23 @@ function refuseUnsupported(query: Query): void {
   if (query.text("securityopt") !== "" && !["null", "[]"].includes(query.text("securityopt")))
     throw unsupported("securityopt");
   if (query.text("ulimits") !== "" && !["null", "[]"].includes(query.text("ulimits"))) throw unsupported("ulimits");
-  if (!["", "null", "[]"].includes(query.text("cachefrom"))) throw unsupported("cachefrom");
   if (query.text("cgroupparent") !== "") throw unsupported("cgroupparent");
-  if (query.text("platform") !== "") {
-    const own = `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
-    if (query.text("platform") !== own && query.text("platform") !== "linux")
-      throw unsupported("platform", `platform=${query.text("platform")} (this machine is ${own})`);
-  }
 }
 
-/** A parameter that holds a JSON document; empty when it is absent. Throws `invalid`. */
+/** A parameter that holds a list of texts as JSON. */
+function list(query: Query, name: string): readonly string[] {
+  return parseParameter(query, name, listOf(text)) ?? [];
+}
+
+/** A parameter that holds an object as JSON; empty when it is absent. */
 function parse<T>(query: Query, name: string, decode: Decoder<Record<string, T>>): Record<string, T> {
+  return parseParameter(query, name, decode) ?? {};
+}
+
+/** Throws `invalid` for what is no JSON, or another document. */
+function parseParameter<T>(query: Query, name: string, decode: Decoder<T>): T | undefined {
   const value = query.text(name);
-  if (value === "" || value === "null") return {};
+  if (value === "" || value === "null") return undefined;
   try {
     return decode(JSON.parse(value) as unknown, name);
   } catch (error) {

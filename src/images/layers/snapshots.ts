@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
 import type { Digest } from "#formats/digest.ts";
+import { TAR_END } from "#formats/tar-writer.ts";
 import type { Change, RootMount, Snapshot } from "../image-store.ts";
 import type { RunOptions, WorkerPool } from "../worker/pool.ts";
 import type { LayerStore } from "./layer-store.ts";
@@ -29,7 +30,9 @@ export interface Snapshots {
   remove(id: string): Promise<void>;
   changes(id: string): Promise<readonly Change[]>;
   /** Writes a tar to `output`: the changes as a layer, or all that the container sees. */
-  pack(id: string, content: "changes" | "root", options: RunOptions): Promise<void>;
+  pack(id: string, content: "changes" | "root", options: RunOptions, newestSeconds?: number): Promise<void>;
+  /** Writes a tar of a chain of layers, merged. */
+  packImage(top: Digest | undefined, options: RunOptions): Promise<void>;
   bytes(id: string): Promise<number>;
 }
 
@@ -104,8 +107,19 @@ export function openSnapshots(
       const { changes } = await pool.run("changes", { ...stack(state, known(id)), most: MAX_CHANGES });
       return changes;
     },
-    async pack(id, content, options) {
-      await pool.run("pack", { ...stack(state, known(id)), content }, options);
+    async pack(id, content, options, newestSeconds) {
+      await pool.run(
+        "pack",
+        { ...stack(state, known(id)), content, ...(newestSeconds !== undefined && { newestSeconds }) },
+        options,
+      );
+    },
+    async packImage(top, options) {
+      const [init = "", ...shown] = await layers.lowers(top);
+      // An image without layers has what its mount points' layer has above it: nothing.
+      const [upper, ...lowers] = real(state, top === undefined ? [init] : shown);
+      if (top === undefined || upper === undefined) return void (await options.output?.(TAR_END));
+      await pool.run("pack", { upper, lowers, full: false, content: "root" }, options);
     },
     async bytes(id) {
       const { apparent } = await pool.run("measure", { folder: known(id).snapshot.upperDir });

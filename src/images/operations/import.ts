@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
-import { EMPTY_LAYER_DIFF_ID, type Digest } from "#formats/digest.ts";
+import { chainIds, EMPTY_LAYER_DIFF_ID, type Digest } from "#formats/digest.ts";
 import { applyChanges } from "#formats/dockerfile-config.ts";
 import type { Descriptor, ImageConfig } from "#formats/image-config.ts";
 import { parseImageConfig } from "#formats/image-config-reader.ts";
@@ -61,6 +61,33 @@ export async function commitLayer(
 ): Promise<string> {
   const references = reference === undefined ? [] : [newName(reference)];
   return addLayer(context, { archive: layer, config, base, references, keepEmpty: false });
+}
+
+/** The image that a configuration and the lowest layers of another image make. Returns its id. */
+export async function deriveImage(context: Context, config: ImageConfig, from: string, count: number): Promise<string> {
+  const { records, layers, content } = context;
+  const source = records.now.images.get(from);
+  const known = records.image(from);
+  if (!source || !known) throw new GantryError("not-found", `No such image: ${from}`);
+  const diffIds = known.config.rootfs.diff_ids.slice(0, count);
+  const top = chainIds(diffIds).at(-1);
+  if (top !== undefined) layers.retain(top);
+  const lease = content.lease();
+  let chain: HeldChain | undefined = heldChain(context, top);
+  try {
+    const bytes = Buffer.from(JSON.stringify({ ...config, rootfs: { type: "layers", diff_ids: diffIds } }));
+    const id = await lease.put(bytes);
+    const blobs = (source.sources[0]?.layers ?? []).slice(0, count);
+    const manifest = await makeManifest(lease, { digest: id, size: bytes.length }, blobs);
+    const image = { id, config: parseImageConfig(bytes), source: { manifest, layers: blobs }, chain, references: [] };
+    chain = undefined;
+    await recordImage(context, image);
+    return id;
+  } finally {
+    chain?.release();
+    lease.release();
+    await content.collect();
+  }
 }
 
 interface AddedLayer {
@@ -159,13 +186,19 @@ async function stageArchive(context: Context, lease: ContentLease, archive: Read
 }
 
 async function holdChain(
-  { layers }: Context,
+  context: Context,
   staged: StagedLayer | undefined,
   below: Digest | undefined,
 ): Promise<HeldChain> {
+  const { layers } = context;
   let top = below;
   if (staged) top = (await layers.commit(staged, below)).chainId;
   else if (below !== undefined) layers.retain(below);
+  return heldChain(context, top);
+}
+
+/** A chain that has been retained. */
+function heldChain({ layers }: Context, top: Digest | undefined): HeldChain {
   const layerBytes = layers.chain(top).map((layer) => layer.size);
   return { top, layerBytes, release: () => top !== undefined && void layers.release(top) };
 }

@@ -45,6 +45,8 @@ export interface Jobs {
       readonly lowers: readonly string[];
       readonly full: boolean;
       readonly content: "changes" | "root";
+      /** No file is newer than this (epoch): SOURCE_DATE_EPOCH. */
+      readonly newestSeconds?: number;
     },
     { readonly entries: number }
   >;

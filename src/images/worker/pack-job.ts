@@ -23,12 +23,13 @@ import { entryReader, fileBytes, type TreeEntry } from "./tree-entries.ts";
 export async function packJob(request: RequestOf<"pack">, context: JobContext): Promise<ResultOf<"pack">> {
   const layers = openLayers([request.upper, ...request.lowers]);
   const archive = archiveWriter(context);
+  const newest = request.newestSeconds === undefined ? undefined : BigInt(request.newestSeconds) * 1_000_000_000n;
   try {
     const entries = entriesOf(request, layers, context);
     let count = 0;
     for (const one of entries) {
       context.check();
-      await archive.add(one);
+      await archive.add(newest === undefined ? one : noNewer(one, newest));
       count++;
     }
     await archive.end();
@@ -36,6 +37,10 @@ export async function packJob(request: RequestOf<"pack">, context: JobContext): 
   } finally {
     layers.close();
   }
+}
+
+function noNewer(one: TreeEntry, newest: bigint): TreeEntry {
+  return one.entry.modifiedNanos <= newest ? one : { ...one, entry: { ...one.entry, modifiedNanos: newest } };
 }
 
 function entriesOf({ content, full }: RequestOf<"pack">, layers: Layers, context: JobContext): Generator<TreeEntry> {

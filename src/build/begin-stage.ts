@@ -1,0 +1,63 @@
+import { GantryError } from "#base/errors.ts";
+import type { Platform } from "#formats/image-config.ts";
+import { expandWord } from "#formats/dockerfile-expand.ts";
+import { parsePlatform } from "#formats/image-platform.ts";
+import { baseImage } from "./base-image.ts";
+import { stageScope } from "./plan/scope.ts";
+import type { PlannedStage } from "./plan/stages.ts";
+import { namedImage } from "./sources.ts";
+import type { StageState } from "./stage-state.ts";
+import type { BuildRun } from "./types.ts";
+
+/** FROM: the state that a stage begins with. `finished` gives the end of an earlier stage. */
+export async function beginStage(
+  run: BuildRun,
+  { base, stage }: PlannedStage,
+  meta: ReadonlyMap<string, string>,
+  finished: (index: number) => StageState | undefined,
+): Promise<StageState> {
+  if (base.kind === "stage") {
+    const from = finished(base.index);
+    if (!from) throw new GantryError("internal", `stage ${base.index} is not built`);
+    return { ...from, cmdSet: false, scope: stageScope(run.options.buildArgs, meta, from.scope) };
+  }
+  const empty = {
+    config: {},
+    history: [],
+    steps: [],
+    author: undefined,
+    cmdSet: false,
+    dirty: false,
+    scope: stageScope(run.options.buildArgs, meta),
+  };
+  if (base.kind === "scratch") return { ...empty, imageId: undefined };
+  if (run.context.named.has(base.reference))
+    throw new GantryError("unsupported", `FROM ${base.reference}: a named context that is a directory is no base`, {
+      context: base.reference,
+    });
+  const platform = wantedPlatform(run, stage.platform, meta);
+  const { id, config } = await baseImage(run, namedImage(run, base.reference) ?? base.reference, {
+    line: stage.location.start,
+    ...(platform && { platform }),
+  });
+  return {
+    ...empty,
+    imageId: id,
+    config: config.config ?? {},
+    history: config.history ?? [],
+    steps: config["gantry.steps"] ?? [],
+    author: config.author,
+  };
+}
+
+/** `FROM --platform`, else `--platform` of the build; undefined: whatever is here will do. */
+function wantedPlatform(
+  run: BuildRun,
+  given: string | undefined,
+  meta: ReadonlyMap<string, string>,
+): Platform | undefined {
+  if (given === undefined) return run.options.platform;
+  const text = expandWord(given, (name) => meta.get(name), run.escape);
+  if (text === "") throw new GantryError("invalid", `empty platform value from expression ${given}`);
+  return parsePlatform(text);
+}
