@@ -58,6 +58,8 @@ export const RESOURCES = {
   csidrivers: define<k.CSIDriver>("storage.k8s.io/v1", "csidrivers", "CSIDriver", false),
   csistoragecapacities: define<k.CSIStorageCapacity>("storage.k8s.io/v1", "csistoragecapacities", "CSIStorageCapacity"),
   volumeattachments: define<k.VolumeAttachment>("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", false),
+  ipaddresses: define<k.IPAddress>("networking.k8s.io/v1", "ipaddresses", "IPAddress", false),
+  servicecidrs: define<k.ServiceCIDR>("networking.k8s.io/v1", "servicecidrs", "ServiceCIDR", false),
   networkpolicies: define<k.NetworkPolicy>("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
   clusterroles: define<k.ClusterRole>("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole", false),
   clusterrolebindings: define<k.ClusterRoleBinding>(

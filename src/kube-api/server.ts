@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
-import type { Store } from "#store/store.ts";
+import type { Store, Watch } from "#store/store.ts";
 import { admissionChain } from "./admission/admission.ts";
 import { builtInAdmission } from "./admission/built-in.ts";
 import type { Api } from "./api.ts";
@@ -35,7 +35,8 @@ import { builtInStrategies } from "./strategies/built-in.ts";
 import { signingRequestStrategy } from "./strategies/signing-requests.ts";
 import { adoptService, serviceStrategy, type ServicePools } from "./strategies/services.ts";
 import { upgradeHandler } from "./streaming/upgrade.ts";
-import { addressPool, portPool } from "./strategies/services/addresses.ts";
+import { portPool } from "./strategies/services/addresses.ts";
+import { followRanges, rangePool, type RangePool } from "./strategies/services/ranges.ts";
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -86,6 +87,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const custom = customResourceController(api);
   let nodeStreams = options.nodeStreams;
   let started = false;
+  let ranges: Watch | undefined;
   const { handle, upgrade } = httpSide(options, api, service, {
     nodes: () => nodeStreams,
     isStarted: () => started,
@@ -100,6 +102,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     handle,
     async start() {
+      const { prefix } = resources.expect("networking.k8s.io", "v1", "servicecidrs");
+      ranges = await followRanges(store, prefix, pools.addresses);
       await adoptServices(store, resources, pools);
       await rbac.start(store);
       await bootstrap(api, serviceCidr);
@@ -121,6 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {
       await Promise.all(listeners.map((listener) => listener.close()));
+      ranges?.close();
       custom.close();
       rbac.close();
     },
@@ -137,14 +142,14 @@ function certificatesOf({ certificates, clusterDomain = CLUSTER_DOMAIN, clock = 
 function assembleApi(
   options: ApiServerOptions,
   certificates: () => ClusterCertificates,
-): { api: Api; pools: ServicePools } {
+): { api: Api; pools: ServicePools & { readonly addresses: RangePool } } {
   const { store, clock = systemClock, random = systemRandom, logger = silentLogger } = options;
   const { serviceCidr = SERVICE_CIDR, nodePorts = NODE_PORTS, clusterDomain = CLUSTER_DOMAIN } = options;
   const resources = resourceTable();
   const rbac = rbacAuthorizer();
   const authorizer = mastersFirst(rbac);
-  const pools: ServicePools = {
-    addresses: addressPool(serviceCidr, random),
+  const pools = {
+    addresses: rangePool(serviceCidr, random),
     nodePorts: portPool(nodePorts.low, nodePorts.high, random),
   };
   const tokens = serviceAccountTokens({

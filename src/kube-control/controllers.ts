@@ -33,6 +33,8 @@ import { replicaSetController } from "./controllers/replicaset/controller.ts";
 import { replicationController } from "./controllers/replication/controller.ts";
 import { resourceQuotaController } from "./controllers/resource-quota/controller.ts";
 import { rootCaController } from "./controllers/root-ca/controller.ts";
+import { serviceAddressController } from "./controllers/service-cidr/addresses.ts";
+import { serviceCidrController } from "./controllers/service-cidr/controller.ts";
 import { serviceAccountController } from "./controllers/serviceaccount/controller.ts";
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
 import { statefulSetController } from "./controllers/statefulset/controller.ts";
@@ -92,6 +94,8 @@ const CONTROLLERS = {
   "resourcequota-controller": resourceQuotaController,
   "root-ca-certificate-publisher-controller": (context, { rootCa }) =>
     rootCa === undefined ? undefined : rootCaController(context, rootCa),
+  "service-address-repair-controller": serviceAddressController,
+  "service-cidr-controller": serviceCidrController,
   "service-lb-controller": loadBalancerController,
   "serviceaccount-controller": serviceAccountController,
   "statefulset-controller": statefulSetController,

@@ -163,8 +163,8 @@ function takeAddress(pools: ServicePools, service: ServiceObject, address: strin
   const refuse = (why: string): Error =>
     fault(service, "spec.clusterIPs", `failed to allocate IP ${address}: ${why}`, [address]);
   if (number === undefined) throw refuse("not a valid IPv4 address");
-  const { low, high } = pools.addresses;
-  if (number < low || number > high) {
+  if (!pools.addresses.covers(number)) {
+    const { low, high } = pools.addresses;
     throw refuse(
       `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ipv4Text(low - 1)} to ${ipv4Text(high + 1)}`,
     );

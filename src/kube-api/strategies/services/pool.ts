@@ -10,6 +10,8 @@ export interface Pool {
   takeAny(): number | undefined;
   release(value: number): void;
   has(value: number): boolean;
+  /** Whether the value is one that the pool may give out. */
+  covers(value: number): boolean;
 }
 
 /** Numbers from `low` to `high`, both included; `reserved` ones at the bottom are given by chance only when the rest is gone. */
@@ -40,5 +42,6 @@ export function pool(low: number, high: number, reserved: number, random: Random
     },
     release: (value) => void taken.delete(value),
     has: (value) => taken.has(value),
+    covers: (value) => value >= low && value <= high,
   };
 }
