@@ -84,7 +84,9 @@ static int compare(const void *one, const void *other) {
 /* Of the shim's descriptors the process keeps the standard streams, its end of the socket, and pidfds that its steps name. */
 static void close_others(struct step_list *list, size_t index, int sync) {
   int kept[8] = {sync};
-  unsigned count = 1, next = 3;
+  unsigned count = 1, next = 3 + launcher_preserved;
+  if (launcher_start_socket >= 0)
+    kept[count++] = launcher_start_socket;
   for (; index < list->count; index++) {
     struct setns_of_step step;
     struct reader arguments = list->steps[index].arguments;
@@ -140,6 +142,24 @@ int child_notify(struct child_context *context, const struct notify_step *step) 
   return child_tell(context, MESSAGE_NOTIFY, step->tag, -1, false);
 }
 
+/* Created; whoever starts it hears the rest. */
+static int wait_for_start(struct child_context *context) {
+  int starter;
+  if (child_tell(context, MESSAGE_PAUSE, "", -1, false) < 0)
+    return -1;
+  do
+    starter = accept4(launcher_start_socket, NULL, NULL, SOCK_CLOEXEC);
+  while (starter < 0 && errno == EINTR);
+  if (starter < 0)
+    return fail("wait for the start");
+  close(launcher_start_socket);
+  close(context->sync);
+  context->sync = starter;
+  return 0;
+}
+
 int child_pause(struct child_context *context) {
+  if (launcher_start_socket >= 0)
+    return wait_for_start(context);
   return child_tell(context, MESSAGE_PAUSE, "", -1, true);
 }

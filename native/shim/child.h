@@ -12,6 +12,7 @@ struct child_context {
   int user_namespace; /* -1 before there is one */
   int *mounts;        /* opened for later steps, by number; -1 once attached */
   uint32_t mount_count;
+  pid_t pid; /* on the host, once asked for */
 };
 
 /* Tells the shim; with wait, returns its answer (0 otherwise). Does not return when the answer is to end. */
@@ -47,6 +48,11 @@ int open_source(const struct bind_step *step);
 int open_bind(int source, const struct bind_step *step);
 /* A mount inside a procfs is refused unless over_proc. */
 int check_target(int target, const char *path, bool over_proc);
+
+/* ---- copy.c */
+
+/* Copies what one open directory has into another, with owners, modes, times and extended attributes. */
+int copy_files(int from, int to);
 
 /* ---- root.c */
 

@@ -55,6 +55,19 @@ static int find_program(const char *name, char **environment, char *path, size_t
   return fail_with(ENOENT, "executable file not found in $PATH");
 }
 
+int child_find_program(struct child_context *context, const struct find_program_step *step) {
+  char path[4096];
+  char **arguments = strings_array(&step->arguments);
+  char **environment = strings_array(&step->environment);
+  (void)context;
+  if (arguments == NULL || environment == NULL)
+    return fail_with(ENOMEM, "no memory for arguments");
+  int result = arguments[0] == NULL ? fail_with(EINVAL, "no program is named") : find_program(arguments[0], environment, path, sizeof path);
+  free(arguments);
+  free(environment);
+  return result;
+}
+
 int child_exec(struct child_context *context, const struct exec_step *step) {
   char path[4096];
   char **arguments = strings_array(&step->arguments);
@@ -67,7 +80,7 @@ int child_exec(struct child_context *context, const struct exec_step *step) {
     return -1;
   if (child_tell(context, MESSAGE_LAUNCHED, "", -1, false) < 0)
     return -1;
-  syscall(CALL_CLOSE_RANGE, 3, ~0u, ON_EXEC);
+  syscall(CALL_CLOSE_RANGE, 3 + launcher_preserved, ~0u, ON_EXEC);
   execve(path, arguments, environment);
   return fail("exec %s", path);
 }

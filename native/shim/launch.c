@@ -1,6 +1,7 @@
 /* The shim's side of a launch: the steps before the process is there, and those that it takes for the process. */
 #define _GNU_SOURCE
 #include "launch.h"
+#include "hooks.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -147,6 +148,16 @@ int shim_rlimit(struct shim_context *context, const struct rlimit_step *step) {
   return 0;
 }
 
+/* Before any process is in the time namespace: afterwards it is as it is. */
+int shim_time_offsets(struct shim_context *context, const struct time_offsets_step *step) {
+  return write_proc(context, "timens_offsets", step->offsets);
+}
+
+int shim_hook(struct shim_context *context, const struct hook_step *step) {
+  const struct hook hook = {step->name, step->path, step->arguments, step->environment, step->timeout, step->before, step->after};
+  return hook_run(&hook, context->process->pid);
+}
+
 /* ---- the plan, and what the process says */
 
 static struct step_list *parse(struct bytes plan) {
@@ -268,7 +279,9 @@ static void handle_message(struct process *process, const struct message *messag
     process_reached(process, PROCESS_PAUSED);
     break;
   case MESSAGE_TERMINAL:
-    if (fd >= 0)
+    if (fd >= 0 && process->inherits)
+      launcher_terminal(fd);
+    else if (fd >= 0)
       streams_terminal(process, fd);
     break;
   case MESSAGE_LAUNCHED:
@@ -276,6 +289,9 @@ static void handle_message(struct process *process, const struct message *messag
     break;
   case MESSAGE_REBORN:
     follow(process, message->failure.text, fd);
+    break;
+  case MESSAGE_PID:
+    answer(process, process->pid);
     break;
   case MESSAGE_FAILED:
     failure = message->failure;

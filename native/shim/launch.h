@@ -18,6 +18,7 @@ enum message_kind {
   MESSAGE_TERMINAL,      /* with the pty's master */
   MESSAGE_LAUNCHED,      /* about to execute: the last one, unless that fails */
   MESSAGE_FAILED,        /* a step failed */
+  MESSAGE_PID,           /* answered with its process id */
   MESSAGE_REBORN         /* text: its new process id, with the pidfd; answered when the shim follows that one */
 };
 

@@ -157,6 +157,8 @@ static uint64_t settle(void) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "launch") == 0)
+    return launcher_main(argc, argv);
   title = argv[0];
   title_bytes = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]) + 1;
   if (argc != 3) {

@@ -139,18 +139,44 @@ static void mode_option(const struct mount_step *step, int target, char *option,
     snprintf(option, size, "mode=%o", status.st_mode & 07777);
 }
 
-int child_mount(struct child_context *context, const struct mount_step *step) {
+static int mount_at_target(struct child_context *context, const struct mount_step *step, bool copied) {
   char mode[32];
   int target = open_target(context, step);
   if (target < 0)
     return -1;
   mode_option(step, target, mode, sizeof mode);
-  int mount = new_mount(step->type, step->source, step->options, mode, step->attributes);
-  int result = mount < 0 || set_propagation(mount, step->propagation) < 0 ? -1 : attach_mount(mount, target);
+  /* A read-only one could not be filled. */
+  uint32_t attributes = copied ? step->attributes & ~(uint32_t)ATTRIBUTE_READ_ONLY : step->attributes;
+  int mount = new_mount(step->type, step->source, step->options, mode, attributes);
+  int result = mount < 0 ? -1 : 0;
+  if (result == 0 && copied)
+    result = copy_files(target, mount);
+  if (result == 0 && attributes != step->attributes)
+    result = set_attributes(mount, 0, ATTRIBUTE_READ_ONLY, 0, 0);
+  if (result == 0)
+    result = set_propagation(mount, step->propagation);
+  if (result == 0)
+    result = attach_mount(mount, target);
   if (mount >= 0)
     close(mount);
   close(target);
   return result;
+}
+
+int child_mount(struct child_context *context, const struct mount_step *step) {
+  return mount_at_target(context, step, false);
+}
+
+int child_mount_copied(struct child_context *context, const struct mount_copied_step *step) {
+  const struct mount_step mount = {
+      .type = step->type,
+      .source = step->source,
+      .target = step->target,
+      .attributes = step->attributes,
+      .options = step->options,
+      .propagation = step->propagation,
+  };
+  return mount_at_target(context, &mount, true);
 }
 
 /* ---- binds */

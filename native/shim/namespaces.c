@@ -12,7 +12,12 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "hooks.h"
 #include "steps.generated.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
 
 int child_unshare(struct child_context *context, const struct unshare_step *step) {
   (void)context;
@@ -38,6 +43,30 @@ int child_setns_of(struct child_context *context, const struct setns_of_step *st
   int result = setns(process->pidfd, (int)step->namespaces) < 0 ? fail("enter the namespaces of %s", step->process) : 0;
   close(process->pidfd);
   return result;
+}
+
+int child_enter_time(struct child_context *context) {
+  int proc = own_proc();
+  (void)context;
+  if (proc < 0)
+    return -1;
+  int fd = openat(proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return fail("open the time namespace");
+  int result = setns(fd, CLONE_NEWTIME) < 0 ? fail("enter the time namespace") : 0;
+  close(fd);
+  return result;
+}
+
+int child_learn_pid(struct child_context *context) {
+  if (context->pid == 0)
+    context->pid = child_tell(context, MESSAGE_PID, "", -1, true);
+  return context->pid < 0 ? -1 : 0;
+}
+
+int child_hook_inside(struct child_context *context, const struct hook_inside_step *step) {
+  const struct hook hook = {step->name, step->path, step->arguments, step->environment, step->timeout, step->before, step->after};
+  return child_learn_pid(context) < 0 ? -1 : hook_run(&hook, context->pid);
 }
 
 int child_loopback(struct child_context *context) {

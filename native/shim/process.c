@@ -101,6 +101,8 @@ void process_launch_failed(struct process *process, uint32_t step) {
   if (process->failed)
     return;
   process->failed = true;
+  if (process->inherits)
+    launcher_failed(step);
   if (process->waiting != NULL)
     connection_reply_failure(process->waiting, process->waiting_request, step);
   process->waiting = NULL;
@@ -156,7 +158,7 @@ void process_ended(pid_t pid, int status) {
   if (process->failed)
     return;
   set_exit(process, status);
-  if (!process->acknowledged)
+  if (!process->acknowledged && !process->inherits)
     record_exit(process);
 }
 

@@ -67,6 +67,7 @@ struct process {
   struct connection *waiting; /* whose request ends at the next pause or at the exec */
   uint32_t waiting_request;
 
+  bool inherits; /* it has our own standard streams: launcher.c */
   bool terminal;
   uint16_t rows, columns;
   bool stdin_open, stdin_once, hold_output;
@@ -178,6 +179,18 @@ int connection_release(struct connection *connection);
 bool connection_any(void);
 /* Before there is a loop: tells on a bare descriptor why the shim could not start. */
 void connection_send_start_failure(int fd);
+
+/* ---- launcher.c: one launch without a shim, for gantry-runtime */
+
+int launcher_main(int argc, char **argv);
+/* A step failed; the failure is recorded. */
+void launcher_failed(uint32_t step);
+/* The container's terminal. */
+void launcher_terminal(int master);
+/* Descriptors from 3 on that the process keeps. */
+extern unsigned launcher_preserved;
+/* Listens for the one who starts what is created; -1: a shim does. */
+extern int launcher_start_socket;
 
 /* ---- main.c */
 

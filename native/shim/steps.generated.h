@@ -11,6 +11,8 @@ enum step_code {
   STEP_WATCH_OOM = 6,
   STEP_OOM_SCORE = 7,
   STEP_RLIMIT = 8,
+  STEP_TIME_OFFSETS = 9,
+  STEP_HOOK = 10,
   STEP_UNSHARE = 20,
   STEP_SETNS = 21,
   STEP_SETNS_OF = 22,
@@ -22,6 +24,9 @@ enum step_code {
   STEP_USER_NAMESPACE_AT = 28,
   STEP_REBIRTH = 29,
   STEP_ROOT_USER = 30,
+  STEP_ENTER_TIME = 31,
+  STEP_HOOK_INSIDE = 32,
+  STEP_LEARN_PID = 33,
   STEP_PROPAGATION = 40,
   STEP_ROOT_OVERLAY = 41,
   STEP_ROOT_BIND = 42,
@@ -44,6 +49,7 @@ enum step_code {
   STEP_ROOT_ATTACH = 59,
   STEP_ATTACH = 60,
   STEP_BIND_DEVICE = 61,
+  STEP_MOUNT_COPIED = 62,
   STEP_HOSTNAME = 70,
   STEP_DOMAINNAME = 71,
   STEP_UMASK = 72,
@@ -61,6 +67,7 @@ enum step_code {
   STEP_SELINUX = 84,
   STEP_INIT = 100,
   STEP_EXEC = 101,
+  STEP_FIND_PROGRAM = 103,
   STEP_SANDBOX = 102,
 };
 
@@ -108,6 +115,24 @@ struct rlimit_step {
   uint64_t hard;
 };
 int shim_rlimit(struct shim_context *context, const struct rlimit_step *step);
+
+/* Writes timens_offsets: the clocks of the time namespace that the process has made for its children. */
+struct time_offsets_step {
+  const char *offsets;
+};
+int shim_time_offsets(struct shim_context *context, const struct time_offsets_step *step);
+
+/* Executes a program of the host in the host's namespaces, with before, the container's process id and after as its input, and waits for it: for at most so many seconds, for ever with 0. */
+struct hook_step {
+  const char *name;
+  const char *path;
+  struct strings arguments;
+  struct strings environment;
+  uint32_t timeout;
+  const char *before;
+  const char *after;
+};
+int shim_hook(struct shim_context *context, const struct hook_step *step);
 
 /* unshare(2). */
 struct unshare_step {
@@ -168,6 +193,24 @@ int child_rebirth(struct child_context *context, const struct rebirth_step *step
 
 /* Becomes user and group 0 of the user namespace entered, without supplementary groups. */
 int child_root_user(struct child_context *context);
+
+/* Enters the time namespace made for the process's children. */
+int child_enter_time(struct child_context *context);
+
+/* As hook, in the namespaces and the root that the process has now. */
+struct hook_inside_step {
+  const char *name;
+  const char *path;
+  struct strings arguments;
+  struct strings environment;
+  uint32_t timeout;
+  const char *before;
+  const char *after;
+};
+int child_hook_inside(struct child_context *context, const struct hook_inside_step *step);
+
+/* Asks for the process's id on the host, for a hook-inside behind a pause. */
+int child_learn_pid(struct child_context *context);
 
 /* Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
 struct propagation_step {
@@ -346,6 +389,17 @@ struct bind_device_step {
 };
 int child_bind_device(struct child_context *context, const struct bind_device_step *step);
 
+/* As mount, and copies what target has (tmpcopyup). */
+struct mount_copied_step {
+  const char *type;
+  const char *source;
+  const char *target;
+  uint32_t attributes;
+  struct strings options;
+  uint32_t propagation;
+};
+int child_mount_copied(struct child_context *context, const struct mount_copied_step *step);
+
 /* sethostname(2). */
 struct hostname_step {
   const char *name;
@@ -456,6 +510,13 @@ struct exec_step {
 };
 int child_exec(struct child_context *context, const struct exec_step *step);
 
+/* Finds arguments[0] as exec would, so that a missing program is told of before a pause. */
+struct find_program_step {
+  struct strings arguments;
+  struct strings environment;
+};
+int child_find_program(struct child_context *context, const struct find_program_step *step);
+
 /* The last step of a pod's sandbox: reaps, and ends on SIGTERM or SIGINT. */
 int child_sandbox(struct child_context *context);
 
@@ -503,6 +564,18 @@ static inline int run_shim_step(struct shim_context *context, uint16_t code, str
     if (!(read_u32(arguments, &step.resource) && read_u64(arguments, &step.soft) && read_u64(arguments, &step.hard)))
       return bad_arguments(STEP_RLIMIT);
     return shim_rlimit(context, &step);
+  }
+  case STEP_TIME_OFFSETS: {
+    struct time_offsets_step step;
+    if (!(read_string(arguments, &step.offsets)))
+      return bad_arguments(STEP_TIME_OFFSETS);
+    return shim_time_offsets(context, &step);
+  }
+  case STEP_HOOK: {
+    struct hook_step step;
+    if (!(read_string(arguments, &step.name) && read_string(arguments, &step.path) && read_strings(arguments, &step.arguments) && read_strings(arguments, &step.environment) && read_u32(arguments, &step.timeout) && read_string(arguments, &step.before) && read_string(arguments, &step.after)))
+      return bad_arguments(STEP_HOOK);
+    return shim_hook(context, &step);
   }
   default:
     return unknown_step(code);
@@ -566,6 +639,16 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
   }
   case STEP_ROOT_USER:
     return child_root_user(context);
+  case STEP_ENTER_TIME:
+    return child_enter_time(context);
+  case STEP_HOOK_INSIDE: {
+    struct hook_inside_step step;
+    if (!(read_string(arguments, &step.name) && read_string(arguments, &step.path) && read_strings(arguments, &step.arguments) && read_strings(arguments, &step.environment) && read_u32(arguments, &step.timeout) && read_string(arguments, &step.before) && read_string(arguments, &step.after)))
+      return bad_arguments(STEP_HOOK_INSIDE);
+    return child_hook_inside(context, &step);
+  }
+  case STEP_LEARN_PID:
+    return child_learn_pid(context);
   case STEP_PROPAGATION: {
     struct propagation_step step;
     if (!(read_u32(arguments, &step.flags)))
@@ -686,6 +769,12 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
       return bad_arguments(STEP_BIND_DEVICE);
     return child_bind_device(context, &step);
   }
+  case STEP_MOUNT_COPIED: {
+    struct mount_copied_step step;
+    if (!(read_string(arguments, &step.type) && read_string(arguments, &step.source) && read_string(arguments, &step.target) && read_u32(arguments, &step.attributes) && read_strings(arguments, &step.options) && read_u32(arguments, &step.propagation)))
+      return bad_arguments(STEP_MOUNT_COPIED);
+    return child_mount_copied(context, &step);
+  }
   case STEP_HOSTNAME: {
     struct hostname_step step;
     if (!(read_string(arguments, &step.name)))
@@ -780,6 +869,12 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
       return bad_arguments(STEP_EXEC);
     return child_exec(context, &step);
   }
+  case STEP_FIND_PROGRAM: {
+    struct find_program_step step;
+    if (!(read_strings(arguments, &step.arguments) && read_strings(arguments, &step.environment)))
+      return bad_arguments(STEP_FIND_PROGRAM);
+    return child_find_program(context, &step);
+  }
   case STEP_SANDBOX:
     return child_sandbox(context);
   default:
@@ -797,6 +892,8 @@ static inline bool is_shim_step(uint16_t code) {
   case STEP_WATCH_OOM:
   case STEP_OOM_SCORE:
   case STEP_RLIMIT:
+  case STEP_TIME_OFFSETS:
+  case STEP_HOOK:
     return true;
   default:
     return false;

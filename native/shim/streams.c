@@ -53,7 +53,7 @@ int streams_open(struct process *process, int child_ends[3]) {
   }
   process->input.fd = -1;
   child_ends[0] = child_ends[1] = child_ends[2] = -1;
-  if (process->terminal)
+  if (process->terminal || process->inherits)
     return 0;
   if (open_pipes(process, fds) < 0) {
     close_all(fds, 6);

@@ -4,10 +4,12 @@ import type { RootMount } from "#images/image-store.ts";
 import type { Cgroup } from "#linux/cgroups.ts";
 import type { LaunchPlan, Step } from "#linux/launch-plan.ts";
 import { MS_REC, MS_SLAVE } from "#linux/mounts.ts";
-import { CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER } from "#linux/syscalls.ts";
-import { birthSteps, joinSteps, readNamespaces } from "./plan/namespaces.ts";
+import { CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER } from "#linux/syscalls.ts";
+import { birthSteps, joinMountSteps, joinSteps, readNamespaces, timeSteps } from "./plan/namespaces.ts";
 import { openMounts } from "./plan/open-mounts.ts";
-import { execStep, identitySteps, streamSteps } from "./plan/process.ts";
+import { execStep, findStep, identitySteps, streamSteps } from "./plan/process.ts";
+import { hookSteps, refuseHooks, type HookState } from "./plan/hooks.ts";
+import { rlimitSteps } from "./plan/limits.ts";
 import { refuseUnsupported } from "./plan/refuse.ts";
 import { isBare, rootSteps } from "./plan/root.ts";
 import { sysctlSteps } from "./plan/sysctls.ts";
@@ -23,9 +25,12 @@ export interface LaunchHost {
   readonly id: string;
   /**
    * "notify": the plan tells `namespaces` as soon as they exist and waits in `pause` before it executes the process, so that the
-   * network can be made meanwhile; "none": it runs through.
+   * network can be made meanwhile; "created": it waits there for someone else to start it, with nothing left for a shim to do; "none":
+   * it runs through.
    */
-  readonly pause: "notify" | "none";
+  readonly pause: "notify" | "created" | "none";
+  /** What hooks are told of the container, beside its process id. Without it a specification's hooks are refused. */
+  readonly hookState?: HookState;
   /** Run the process under a small init that reaps and passes signals on (`docker run --init`). */
   readonly init?: boolean;
   /** Instead of a process: stay, reap, and end on SIGTERM (a pod's sandbox). `spec.process.args` may be empty. */
@@ -45,6 +50,7 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
   refuseUnsupported(spec);
   const process = isBare(spec, host) ? { ...processOf(spec), cwd: "/" } : processOf(spec);
   const namespaces = readNamespaces(spec);
+  refuseHooks(spec, host);
   const userNamespace = userNamespaceOf(spec);
   const open = openMounts(userNamespace);
   const root = rootSteps(spec, process, host, open);
@@ -54,9 +60,10 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
     ...(userNamespace ? [] : notify),
     ...cgroupSteps(process, host),
     ...joinSteps(namespaces, userNamespace !== undefined),
-    ...(userNamespace
-      ? [...preparationSteps(process, userNamespace, open.ahead), rebirthStep(namespaces.made), ...notify]
-      : []),
+    ...(userNamespace ? preparationSteps(process, userNamespace, open.ahead) : []),
+    ...joinMountSteps(namespaces),
+    ...(userNamespace ? [rebirthStep(namespaces.made), ...notify] : []),
+    ...timeSteps(namespaces, spec),
     ...(!userNamespace && namespaces.made & CLONE_NEWCGROUP
       ? [{ step: "unshare", namespaces: CLONE_NEWCGROUP } as const]
       : []),
@@ -65,10 +72,9 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
     ...(spec.hostname ? [{ step: "hostname", name: spec.hostname } as const] : []),
     ...(spec.domainname ? [{ step: "domainname", name: spec.domainname } as const] : []),
     ...root,
-    ...(host.pause === "notify" ? [{ step: "pause" } as const] : []),
-    ...sysctlSteps(spec),
+    ...pauseSteps(spec, process, host),
     ...personalitySteps(spec),
-    ...identitySteps(process, spec.linux?.seccomp),
+    ...identitySteps(process, spec.linux?.seccomp, host.pause !== "created"),
     ...(host.init ? [{ step: "init" } as const] : []),
     host.sandbox ? { step: "sandbox" } : execStep(process),
   ];
@@ -111,7 +117,26 @@ function preparationSteps(process: OciProcess, userNamespace: UserNamespace, ahe
   ];
 }
 
-const rebirthStep = (made: number): Step => ({ step: "rebirth", namespaces: made & ~CLONE_NEWUSER });
+const rebirthStep = (made: number): Step => ({ step: "rebirth", namespaces: made & ~(CLONE_NEWUSER | CLONE_NEWTIME) });
+
+/** What is asked of the shim comes before a pause that it does not outlive. */
+function pauseSteps(spec: OciSpec, process: OciProcess, host: LaunchHost): readonly Step[] {
+  switch (host.pause) {
+    case "notify":
+      return [{ step: "pause" }, ...sysctlSteps(spec)];
+    case "none":
+      return sysctlSteps(spec);
+    case "created":
+      return [
+        ...sysctlSteps(spec),
+        ...rlimitSteps(process),
+        ...(host.sandbox ? [] : [findStep(process)]),
+        ...(spec.hooks?.startContainer?.length ? [{ step: "learn-pid" } as const] : []),
+        { step: "pause" },
+        ...hookSteps(spec, host, "startContainer"),
+      ];
+  }
+}
 
 /** Pipes are the host's: its user is one that the container's root may not change. */
 function streamOwner({ user, terminal }: OciProcess, { uids }: UserNamespace): readonly Step[] {

@@ -84,6 +84,8 @@ export interface OciLinux {
   maskedPaths?: string[];
   readonlyPaths?: string[];
   mountLabel?: string;
+  /** Not supported: refused by name. */
+  intelRdt?: unknown;
   personality?: { domain: string; flags?: string[] };
 }
 

@@ -16,6 +16,10 @@ export type Step =
   | { readonly step: "oom-score"; readonly adjustment: number }
   /** prlimit(2). */
   | { readonly step: "rlimit"; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
+  /** Writes timens_offsets: the clocks of the time namespace that the process has made for its children. */
+  | { readonly step: "time-offsets"; readonly offsets: string }
+  /** Executes a program of the host in the host's namespaces, with before, the container's process id and after as its input, and waits for it: for at most so many seconds, for ever with 0. */
+  | { readonly step: "hook"; readonly name: string; readonly path: string; readonly arguments: readonly string[]; readonly environment: readonly string[]; readonly timeout: number; readonly before: string; readonly after: string }
   /** unshare(2). */
   | { readonly step: "unshare"; readonly namespaces: number }
   /** Enters the namespace of this type (one CLONE_NEW bit) at a path of the host. */
@@ -38,6 +42,12 @@ export type Step =
   | { readonly step: "rebirth"; readonly namespaces: number }
   /** Becomes user and group 0 of the user namespace entered, without supplementary groups. */
   | { readonly step: "root-user" }
+  /** Enters the time namespace made for the process's children. */
+  | { readonly step: "enter-time" }
+  /** As hook, in the namespaces and the root that the process has now. */
+  | { readonly step: "hook-inside"; readonly name: string; readonly path: string; readonly arguments: readonly string[]; readonly environment: readonly string[]; readonly timeout: number; readonly before: string; readonly after: string }
+  /** Asks for the process's id on the host, for a hook-inside behind a pause. */
+  | { readonly step: "learn-pid" }
   /** Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
   | { readonly step: "propagation"; readonly flags: number }
   /** Mounts an overlay at target (lower directories from top to bottom): the root from here on. */
@@ -82,6 +92,8 @@ export type Step =
   | { readonly step: "attach"; readonly mount: number; readonly target: string; readonly overProc: boolean }
   /** Binds the host's own device node of this type and these numbers at path, where none may be made (user namespaces). */
   | { readonly step: "bind-device"; readonly path: string; readonly mode: number; readonly major: number; readonly minor: number }
+  /** As mount, and copies what target has (tmpcopyup). */
+  | { readonly step: "mount-copied"; readonly type: string; readonly source: string; readonly target: string; readonly attributes: number; readonly options: readonly string[]; readonly propagation: number }
   /** sethostname(2). */
   | { readonly step: "hostname"; readonly name: string }
   /** setdomainname(2). */
@@ -116,6 +128,8 @@ export type Step =
   | { readonly step: "init" }
   /** The last step: finds arguments[0] in the environment's PATH and becomes it. */
   | { readonly step: "exec"; readonly arguments: readonly string[]; readonly environment: readonly string[] }
+  /** Finds arguments[0] as exec would, so that a missing program is told of before a pause. */
+  | { readonly step: "find-program"; readonly arguments: readonly string[]; readonly environment: readonly string[] }
   /** The last step of a pod's sandbox: reaps, and ends on SIGTERM or SIGINT. */
   | { readonly step: "sandbox" };
 
@@ -132,6 +146,8 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "watch-oom": { code: 6, args: [["directory","string"],["version","u32"]] },
   "oom-score": { code: 7, args: [["adjustment","i32"]] },
   "rlimit": { code: 8, args: [["resource","u32"],["soft","u64"],["hard","u64"]] },
+  "time-offsets": { code: 9, args: [["offsets","string"]] },
+  "hook": { code: 10, args: [["name","string"],["path","string"],["arguments","strings"],["environment","strings"],["timeout","u32"],["before","string"],["after","string"]] },
   "unshare": { code: 20, args: [["namespaces","u32"]] },
   "setns": { code: 21, args: [["path","string"],["namespace","u32"]] },
   "setns-of": { code: 22, args: [["process","string"],["namespaces","u32"]] },
@@ -143,6 +159,9 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "user-namespace-at": { code: 28, args: [["path","string"]] },
   "rebirth": { code: 29, args: [["namespaces","u32"]] },
   "root-user": { code: 30, args: [] },
+  "enter-time": { code: 31, args: [] },
+  "hook-inside": { code: 32, args: [["name","string"],["path","string"],["arguments","strings"],["environment","strings"],["timeout","u32"],["before","string"],["after","string"]] },
+  "learn-pid": { code: 33, args: [] },
   "propagation": { code: 40, args: [["flags","u32"]] },
   "root-overlay": { code: 41, args: [["lower","strings"],["upper","string"],["work","string"],["target","string"],["options","string"]] },
   "root-bind": { code: 42, args: [["source","string"],["target","string"]] },
@@ -165,6 +184,7 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "root-attach": { code: 59, args: [["mount","u32"],["target","string"]] },
   "attach": { code: 60, args: [["mount","u32"],["target","string"],["overProc","bool"]] },
   "bind-device": { code: 61, args: [["path","string"],["mode","u32"],["major","u32"],["minor","u32"]] },
+  "mount-copied": { code: 62, args: [["type","string"],["source","string"],["target","string"],["attributes","u32"],["options","strings"],["propagation","u32"]] },
   "hostname": { code: 70, args: [["name","string"]] },
   "domainname": { code: 71, args: [["name","string"]] },
   "umask": { code: 72, args: [["mask","u32"]] },
@@ -182,5 +202,6 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "selinux": { code: 84, args: [["label","string"]] },
   "init": { code: 100, args: [] },
   "exec": { code: 101, args: [["arguments","strings"],["environment","strings"]] },
+  "find-program": { code: 103, args: [["arguments","strings"],["environment","strings"]] },
   "sandbox": { code: 102, args: [] },
 };

@@ -14,6 +14,8 @@ export interface MountOptions {
   readonly recursive: boolean;
   /** The mount's ids are mapped: of itself, or of the whole tree. */
   readonly idMap: "idmap" | "ridmap" | undefined;
+  /** A tmpfs begins with what it covers. */
+  readonly copyUp: boolean;
   /** Options of the file system ("size=64k"), and flags of its superblock ("sync"). */
   readonly data: readonly string[];
 }
@@ -75,7 +77,7 @@ const IGNORED: ReadonlySet<string> = new Set([
   "iversion",
   "noiversion",
 ]);
-const REFUSED: ReadonlySet<string> = new Set(["remount", "tmpcopyup"]);
+const REFUSED: ReadonlySet<string> = new Set(["remount"]);
 
 /** Reads OCI mount options; of opposites the last one counts. Throws `unsupported` for those that Gantry does not do. */
 export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
@@ -84,10 +86,12 @@ export function parseMountOptions(options: readonly string[], destination: strin
   const data: string[] = [];
   let [propagation, bind, recursive] = [0, false, false];
   let idMap: MountOptions["idMap"];
+  let copyUp = false;
   for (const option of options) {
     const inner = option.startsWith("r") ? option.slice(1) : "";
     if (REFUSED.has(option)) throw unsupported(option, destination);
     else if (IGNORED.has(option)) continue;
+    else if (option === "tmpcopyup") copyUp = true;
     else if (option === "idmap" || option === "ridmap") idMap = option;
     else if (option === "bind" || option === "rbind") [bind, recursive] = [true, option === "rbind"];
     else if (PROPAGATIONS[option] !== undefined) propagation = PROPAGATIONS[option];
@@ -104,6 +108,7 @@ export function parseMountOptions(options: readonly string[], destination: strin
     bind,
     recursive,
     idMap,
+    copyUp,
     data,
   };
 }

@@ -41,7 +41,7 @@ function stepsFor(mount: OciMount, spec: OciSpec, host: PlanHost, open: OpenMoun
     });
   refuseInsideProc(target, mount);
   if (mount.type === "cgroup" || mount.type === "cgroup2") return cgroupMountSteps(target, options, spec, host, open);
-  return [newMountStep(mount, target, options)];
+  return [newMountStep(mount, target, options, spec.linux?.mountLabel ?? "")];
 }
 
 /** Absolute and without "." and "..": links are resolved by the shim, inside the root. */
@@ -86,7 +86,10 @@ function refuseInsideProc(target: string, mount: OciMount): void {
   });
 }
 
-function newMountStep(mount: OciMount, target: string, options: MountOptions): Step {
+/** File systems that SELinux does not label as a whole. */
+const UNLABELED: ReadonlySet<string> = new Set(["proc", "sysfs", "mqueue"]);
+
+function newMountStep(mount: OciMount, target: string, options: MountOptions, label: string): Step {
   if (!mount.type) throw new GantryError("invalid", `mount ${target}: no type is given`, { field: "mounts.type" });
   if (options.setBelow || options.clearBelow) {
     throw new GantryError("invalid", `mount ${target}: recursive options are for binds only`, {
@@ -95,13 +98,15 @@ function newMountStep(mount: OciMount, target: string, options: MountOptions): S
   }
   // Every devpts has been an instance of its own since Linux 4.7, and the name of the option has gone with the others.
   const data = mount.type === "devpts" ? options.data.filter((option) => option !== "newinstance") : options.data;
+  if (options.copyUp && mount.type !== "tmpfs")
+    throw new GantryError("invalid", `mount ${target}: tmpcopyup is for tmpfs only`, { field: "mounts.options" });
   return {
-    step: "mount",
+    step: options.copyUp ? "mount-copied" : "mount",
     type: mount.type,
     source: mount.source ?? mount.type,
     target,
     attributes: options.set,
-    options: data,
+    options: label === "" || UNLABELED.has(mount.type) ? data : [...data, `context=${label}`],
     propagation: options.propagation,
   };
 }

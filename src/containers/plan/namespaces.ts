@@ -7,6 +7,7 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "#linux/syscalls.ts";
@@ -19,6 +20,7 @@ const FLAGS: Partial<Record<OciNamespaceType, number>> = {
   network: CLONE_NEWNET,
   cgroup: CLONE_NEWCGROUP,
   user: CLONE_NEWUSER,
+  time: CLONE_NEWTIME,
 };
 
 interface Namespaces {
@@ -28,26 +30,25 @@ interface Namespaces {
   readonly all: number;
 }
 
-/** Throws `unsupported` for time namespaces and for a mount namespace by path, `invalid` for one named twice. */
+/** Throws `unsupported` without a mount namespace, `invalid` for a type that is none and for one named twice. */
 export function readNamespaces(spec: OciSpec): Namespaces {
   const joined: Namespaces["joined"][number][] = [];
   let [made, all] = [0, 0];
   for (const { type, path } of spec.linux?.namespaces ?? []) {
     const flag = FLAGS[type];
-    if (flag === undefined || (type === "mount" && path)) {
-      throw new GantryError("unsupported", `${type} namespaces${path ? " by path" : ""} are not supported`, {
+    if (flag === undefined)
+      throw new GantryError("invalid", `unknown namespace ${JSON.stringify(type)}`, {
         field: "linux.namespaces",
         type,
       });
-    }
     if (all & flag)
       throw new GantryError("invalid", `the ${type} namespace is named twice`, { field: "linux.namespaces", type });
     all |= flag;
     if (path) joined.push({ type, flag, path });
     else made |= flag;
   }
-  if (!(made & CLONE_NEWNS)) {
-    throw new GantryError("unsupported", "containers without a mount namespace of their own are not supported", {
+  if (!(all & CLONE_NEWNS)) {
+    throw new GantryError("unsupported", "containers without a mount namespace are not supported", {
       field: "linux.namespaces",
     });
   }
@@ -63,13 +64,42 @@ export function birthSteps({ made, joined }: Namespaces, first: boolean): readon
   const pid = joined.find(({ type }) => type === "pid");
   return [
     ...(pid ? [{ step: "pid-namespace", path: pid.path } as const] : []),
-    { step: "clone", namespaces: made & ~CLONE_NEWCGROUP },
+    { step: "clone", namespaces: made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME) },
   ];
 }
 
 /** A first process enters the pid namespace too, for its child. */
 export function joinSteps({ joined }: Namespaces, first: boolean): readonly Step[] {
   return joined
-    .filter(({ type }) => type !== "user" && (type !== "pid" || first))
+    .filter(({ type }) => type !== "user" && type !== "mount" && (type !== "pid" || first))
     .map(({ path, flag }): Step => ({ step: "setns", path, namespace: flag }));
+}
+
+/** The last to be entered: from there on paths mean something else. */
+export function joinMountSteps({ joined }: Namespaces): readonly Step[] {
+  return joined
+    .filter(({ type }) => type === "mount")
+    .map(({ path, flag }): Step => ({ step: "setns", path, namespace: flag }));
+}
+
+const CLOCKS: ReadonlySet<string> = new Set(["monotonic", "boottime"]);
+
+/** A time namespace has its clocks set before anything is in it. Throws `invalid` for clocks that have no offsets, or no namespace. */
+export function timeSteps({ made }: Namespaces, { linux }: OciSpec): readonly Step[] {
+  const offsets = Object.entries(linux?.timeOffsets ?? {});
+  const refuse = (message: string): never => {
+    throw new GantryError("invalid", message, { field: "linux.timeOffsets" });
+  };
+  if (!(made & CLONE_NEWTIME)) return offsets.length === 0 ? [] : refuse("time offsets need a new time namespace");
+  const lines = offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => {
+    if (!CLOCKS.has(clock)) refuse(`the clock ${JSON.stringify(clock)} has no offset`);
+    if (!Number.isInteger(secs) || !Number.isInteger(nanosecs) || nanosecs < 0 || nanosecs > 999_999_999)
+      refuse(`${clock}: invalid time offset`);
+    return `${clock} ${secs} ${nanosecs}\n`;
+  });
+  return [
+    { step: "unshare", namespaces: CLONE_NEWTIME },
+    ...(lines.length > 0 ? [{ step: "time-offsets", offsets: lines.join("") } as const] : []),
+    { step: "enter-time" },
+  ];
 }

@@ -11,7 +11,11 @@ const LARGEST_ID = 2 ** 31 - 1;
 const DEFAULT_UMASK = 0o022;
 
 /** From here on the process becomes what it is to be; what follows executes it. */
-export function identitySteps(process: OciProcess, seccomp: OciSeccomp | undefined): readonly Step[] {
+export function identitySteps(
+  process: OciProcess,
+  seccomp: OciSeccomp | undefined,
+  withLimits = true,
+): readonly Step[] {
   const { uid, gid, umask = DEFAULT_UMASK, additionalGids = [] } = process.user;
   checkIds([uid, gid, ...additionalGids]);
   const cwd = workingDirectory(process);
@@ -22,7 +26,7 @@ export function identitySteps(process: OciProcess, seccomp: OciSeccomp | undefin
   const noNewPrivileges = process.noNewPrivileges ?? false;
   return [
     ...schedulingSteps(process),
-    ...rlimitSteps(process),
+    ...(withLimits ? rlimitSteps(process) : []),
     ...labelSteps(process),
     { step: "umask", mask: umask },
     { step: "own-streams", uid },
@@ -50,10 +54,19 @@ export function workingDirectory({ cwd }: OciProcess): string {
 }
 
 export function execStep(process: OciProcess): Step {
+  return { step: "exec", ...programOf(process) };
+}
+
+/** Tells early that the program is not there. */
+export function findStep(process: OciProcess): Step {
+  return { step: "find-program", ...programOf(process) };
+}
+
+function programOf(process: OciProcess): { arguments: readonly string[]; environment: readonly string[] } {
   if (process.args.length === 0 || process.args[0] === "") {
     throw new GantryError("invalid", "args must not be empty", { field: "process.args" });
   }
-  return { step: "exec", arguments: process.args, environment: process.env ?? [] };
+  return { arguments: process.args, environment: process.env ?? [] };
 }
 
 /** In the container's root: its terminal when it has one, and its own null device in the place of the host's. */

@@ -2,11 +2,9 @@ import { GantryError } from "#base/errors.ts";
 import type { OciSpec } from "#formats/oci-spec.ts";
 
 /** Throws `unsupported`, naming the field, for what is in a specification and not in a plan. */
-export function refuseUnsupported({ hooks, linux }: OciSpec): void {
+export function refuseUnsupported({ linux }: OciSpec): void {
   const asked: Readonly<Record<string, boolean>> = {
-    hooks: Object.values(hooks ?? {}).some((list) => list.length > 0),
-    "linux.timeOffsets": Object.keys(linux?.timeOffsets ?? {}).length > 0,
-    "linux.mountLabel": Boolean(linux?.mountLabel),
+    "linux.intelRdt": linux?.intelRdt !== undefined,
     "linux.personality.flags": (linux?.personality?.flags?.length ?? 0) > 0,
   };
   for (const [field, isAsked] of Object.entries(asked)) {

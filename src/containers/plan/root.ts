@@ -5,6 +5,7 @@ import type { Step } from "#linux/launch-plan.ts";
 import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "#linux/mounts.ts";
 import type { LaunchHost } from "../launch.ts";
 import { deviceSteps } from "./devices.ts";
+import { hookSteps } from "./hooks.ts";
 import { MOUNT_ATTR_RDONLY } from "./mount-options.ts";
 import { isReadOnlyDev, mountSteps } from "./mounts.ts";
 import { MAPPED_AS_CONTAINER, NOT_MAPPED, type OpenMounts } from "./open-mounts.ts";
@@ -54,6 +55,9 @@ export function rootSteps(spec: OciSpec, process: OciProcess, host: LaunchHost, 
     },
     rootStep,
     ...mounted,
+    ...hookSteps(spec, host, "prestart"),
+    ...hookSteps(spec, host, "createRuntime"),
+    ...hookSteps(spec, host, "createContainer"),
     { step: "pivot" },
     { step: "null-stdin" },
     ...(propagation !== undefined ? [{ step: "propagation", flags: propagation } as const] : []),
@@ -75,7 +79,8 @@ function makeRoot(spec: OciSpec, host: LaunchHost, open: OpenMounts): Step {
   if (isBare(spec, host)) return { step: "root-empty", target: EMPTY_PLACE };
   if (root?.kind === "overlay") {
     const { lower, upper, work } = root;
-    const options = "index=off";
+    const label = spec.linux?.mountLabel;
+    const options = label ? `index=off,context="${label}"` : "index=off";
     if (!userNamespace) return { step: "root-overlay", lower, upper, work, target: upper, options };
     const mount = open.open({ step: "open-overlay", lower, upper, work, options, ...rootIds(userNamespace) });
     return { step: "root-attach", mount, target: EMPTY_PLACE };
