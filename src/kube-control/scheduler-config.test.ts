@@ -41,6 +41,7 @@ test("an empty configuration is kube-scheduler's defaults", () => {
       "NodePorts",
       "NodeResourcesFit",
       "VolumeRestrictions",
+      "NodeVolumeLimits",
       "VolumeBinding",
       "VolumeZone",
       "PodTopologySpread",
@@ -81,10 +82,76 @@ const WRONG: [what: string, yaml: string, message: RegExp][] = [
   ["a name twice", "profiles: [{schedulerName: a}, {schedulerName: a}]", /schedulerName "a" is there twice/],
   ["a bad percentage", "profiles: [{percentageOfNodesToScore: 120}]", /must be between 0 and 100/],
   ["a bad duration", "leaderElection: {leaseDuration: 5x}", /leaderElection.leaseDuration: 5x is not a duration/],
-  ["extenders", "extenders: [{urlPrefix: http://x}]", /extenders are not supported/],
+  ["an extender's field", "extenders: [{urlPrefix: 'http://x', filterVrb: f}]", /filterVrb/],
+  ["an extender without weight", "extenders: [{urlPrefix: 'http://x', prioritizeVerb: p}]", /positive weight/],
+  [
+    "two binders",
+    "extenders: [{urlPrefix: 'http://x', bindVerb: b}, {urlPrefix: 'http://y', bindVerb: b}]",
+    /only one extender can implement bind/,
+  ],
 ];
 for (const [what, yaml, message] of WRONG)
   test(`refused by name: ${what}`, () => assert.throws(() => read(yaml), { message }));
+
+const WRONG_ARGS: readonly (readonly [what: string, plugin: string, args: object, message: RegExp])[] = [
+  ["an unknown field", "NodeAffinity", { added: {} }, /pluginConfig NodeAffinity: added is not supported/],
+  ["a strategy", "NodeResourcesFit", { scoringStrategy: { type: "Best" } }, /Unsupported value: "Best"/],
+  [
+    "a curve out of order",
+    "NodeResourcesFit",
+    {
+      scoringStrategy: {
+        type: "RequestedToCapacityRatio",
+        requestedToCapacityRatio: {
+          shape: [
+            { utilization: 50, score: 1 },
+            { utilization: 20, score: 3 },
+          ],
+        },
+      },
+    },
+    /sorted in increasing order/,
+  ],
+  ["a weight", "InterPodAffinity", { hardPodAffinityWeight: 101 }, /not in valid range \[0, 100\]/],
+  [
+    "a weight that is not 1",
+    "NodeResourcesBalancedAllocation",
+    { resources: [{ name: "cpu", weight: 2 }] },
+    /must be 1/,
+  ],
+  [
+    "constraints without List",
+    "PodTopologySpread",
+    { defaultConstraints: [{ topologyKey: "zone", maxSkew: 1, whenUnsatisfiable: "ScheduleAnyway" }] },
+    /when .defaultConstraints are not empty/,
+  ],
+  [
+    "no candidates",
+    "DefaultPreemption",
+    { minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0 },
+    /at the same time/,
+  ],
+  ["a time", "VolumeBinding", { bindTimeoutSeconds: -1 }, /not in valid range/],
+];
+for (const [what, plugin, args, message] of WRONG_ARGS) {
+  test(`arguments are refused: ${what}`, () => {
+    const config = { schedulerName: "s", pluginConfig: { [plugin]: args } };
+    assert.throws(() => testProfile(clusterState(), { config }), { message });
+  });
+}
+
+test("what is enabled at a point comes first there, in its order; binding and queue order need a plugin", () => {
+  const plugins = { score: { enabled: [{ name: "ImageLocality", weight: 7 }, { name: "NodeAffinity" }] } };
+  const profile = testProfile(clusterState(), { config: { plugins } });
+  assert.deepEqual(
+    profile.scores.slice(0, 3).map(({ plugin, weight }) => `${plugin.name} ${weight}`),
+    ["ImageLocality 7", "NodeAffinity 2", "TaintToleration 3"],
+  );
+  const without = (name: string, point: string) => () =>
+    testProfile(clusterState(), { config: { plugins: { [point]: { disabled: [{ name }] } } } });
+  assert.throws(without("DefaultBinder", "bind"), { message: /at least one bind plugin is needed/ });
+  assert.throws(without("PrioritySort", "queueSort"), { message: /exactly one queue sort plugin is needed, not none/ });
+});
 
 test("a plugin that does not exist, and another kind of document, are refused", () => {
   const { profiles } = read("profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]");

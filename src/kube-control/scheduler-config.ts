@@ -1,4 +1,6 @@
-import { GantryError } from "#base/errors.ts";
+import { readExtender } from "./scheduler/config/extenders.ts";
+import { duration, fields, invalid, known, list, number, text } from "./scheduler/config/fields.ts";
+import type { ExtenderConfig } from "./scheduler/extenders/extender.ts";
 import {
   EXTENSION_POINTS,
   type ExtensionPoint,
@@ -9,6 +11,7 @@ import {
 /** A KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1), read and checked. */
 export interface SchedulerConfig {
   readonly profiles: readonly ProfileConfig[];
+  readonly extenders: readonly ExtenderConfig[];
   readonly podInitialBackoffMs: number;
   readonly podMaxBackoffMs: number;
   readonly leaderElection: LeaderElectionConfig;
@@ -50,17 +53,22 @@ const DEFAULT_LEADER_ELECTION: LeaderElectionConfig = {
   resourceNamespace: "kube-system",
 };
 
-type Fields = Readonly<Record<string, unknown>>;
+function noFiles(path: string): never {
+  throw invalid(`${path}: files cannot be read here`);
+}
 
-/** Reads a configuration document. Throws `invalid` for what is wrong in it and `unsupported` for what Gantry's scheduler does not do, by field. */
-export function readSchedulerConfig(document: unknown): SchedulerConfig {
+/** Reads a configuration document; `readFile` gives the text of the files that it names (certificates). Throws `invalid` for what is wrong in it and `unsupported` for what Gantry's scheduler does not do, by field. */
+export function readSchedulerConfig(document: unknown, readFile: (path: string) => string = noFiles): SchedulerConfig {
   const config = fields(document, "configuration");
   if (config["apiVersion"] !== API_VERSION || config["kind"] !== "KubeSchedulerConfiguration") {
     throw invalid(`apiVersion and kind must be ${API_VERSION}, KubeSchedulerConfiguration`);
   }
   known(config, FIELDS, "");
-  if (list(config["extenders"], "extenders").length > 0) {
-    throw new GantryError("unsupported", "scheduler configuration: extenders are not supported");
+  const extenders = list(config["extenders"], "extenders").map((each, index) =>
+    readExtender(each, `extenders[${index}]`, readFile),
+  );
+  if (extenders.filter(({ bindVerb }) => bindVerb !== "").length > 1) {
+    throw invalid("extenders: only one extender can implement bind");
   }
   const percentage = number(config["percentageOfNodesToScore"], "percentageOfNodesToScore", 0);
   const profiles = list(config["profiles"] ?? [{}], "profiles").map((each, index) =>
@@ -76,6 +84,7 @@ export function readSchedulerConfig(document: unknown): SchedulerConfig {
   const connection = fields(config["clientConnection"] ?? {}, "clientConnection");
   return {
     profiles,
+    extenders,
     podInitialBackoffMs: initial * 1000,
     podMaxBackoffMs: most * 1000,
     leaderElection: leaderElection(config["leaderElection"]),
@@ -147,47 +156,4 @@ function leaderElection(value: unknown): LeaderElectionConfig {
     resourceName: text(given["resourceName"], "leaderElection.resourceName") || base.resourceName,
     resourceNamespace: text(given["resourceNamespace"], "leaderElection.resourceNamespace") || base.resourceNamespace,
   };
-}
-
-const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
-
-/** `15s`, `1m30s`, in milliseconds. */
-function duration(value: unknown, where: string, otherwise: number): number {
-  const written = text(value, where);
-  if (written === "") return otherwise;
-  const parts = Array.from(written.matchAll(/([0-9.]+)(h|ms|m|s)/g));
-  if (parts.map(([part]) => part).join("") !== written) throw invalid(`${where}: ${written} is not a duration`);
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS[unit ?? ""] ?? 0), 0);
-}
-
-function invalid(message: string): GantryError {
-  return new GantryError("invalid", `scheduler configuration: ${message}`);
-}
-
-function known(value: Fields, names: readonly string[], where: string): void {
-  const strange = Object.keys(value).find((name) => !names.includes(name));
-  if (strange !== undefined) throw invalid(`unknown field "${where === "" ? strange : `${where}.${strange}`}"`);
-}
-
-function fields(value: unknown, where: string): Fields {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
-  throw invalid(`${where} is not a mapping`);
-}
-
-function list(value: unknown, where: string): unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw invalid(`${where} is not a list`);
-  return value;
-}
-
-function number(value: unknown, where: string, otherwise: number): number {
-  if (value === undefined || value === null) return otherwise;
-  if (typeof value !== "number") throw invalid(`${where} is not a number`);
-  return value;
-}
-
-function text(value: unknown, where: string): string {
-  if (value === undefined || value === null) return "";
-  if (typeof value !== "string") throw invalid(`${where} is not a string`);
-  return value;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import { GantryError } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
@@ -13,7 +14,12 @@ import { podCounts } from "./scheduler/cluster/pod-groups.ts";
 import { buildProfile, type ProfileConfig } from "./scheduler/config/build-profile.ts";
 import type { Plugin, PluginParts } from "./scheduler/config/registry.ts";
 import { rowCheck } from "./scheduler/framework/decide.ts";
-import type { EventInterest } from "./scheduler/framework/plugin.ts";
+import { httpExtender } from "./scheduler/extenders/http-extender.ts";
+import type { ExtenderConfig } from "./scheduler/extenders/extender.ts";
+import type { Cycle, EventInterest, QueueSortPlugin } from "./scheduler/framework/plugin.ts";
+import type { Verdict } from "./scheduler/framework/verdict.ts";
+import { bindByApi } from "./scheduler/run/bind.ts";
+import { bindingSlots } from "./scheduler/run/binding-slots.ts";
 import { likePods } from "./scheduler/framework/like-pods.ts";
 import type { Profile } from "./scheduler/framework/profile.ts";
 import { schedulingQueue } from "./scheduler/queue/scheduling-queue.ts";
@@ -45,6 +51,8 @@ export interface SchedulerOptions {
   readonly podMaxBackoffMs?: number;
   /** Plugins that are not Gantry's own, by name: what a profile enables is made of these, too. */
   readonly plugins?: Readonly<Record<string, (args: object) => Plugin>>;
+  /** Services that are asked about pods, too. */
+  readonly extenders?: readonly ExtenderConfig[];
   /** Told of every decision: for measurements. */
   readonly observe?: (decision: ObservedDecision) => void;
 }
@@ -120,6 +128,7 @@ function makeContext(
   const budgets = informers.informer(RESOURCES.poddisruptionbudgets);
   const pods = informers.informer(RESOURCES.pods);
   const profiles = new Map<string, Profile>();
+  const extenders = (options.extenders ?? []).map(httpExtender);
   const parts = (schedulerName: string): PluginParts => ({
     random,
     cluster,
@@ -129,8 +138,13 @@ function makeContext(
     workloadSelector: workloadSelectors(informers),
     volumes: volumeLookup(informers),
     bindVolumes: volumeBindings(client, informers, clock),
+    extenders,
+    ignoredResources: (options.extenders ?? []).flatMap(({ managedResources }) =>
+      managedResources.filter(({ ignoredByScheduler }) => ignoredByScheduler).map(({ name }) => name),
+    ),
+    bindPod: (pod, nodeName) => bindByApi(client, pod, nodeName),
     budgets: () => Array.from(budgets.cache.values()),
-    fits: (cycle) => rowCheck(profiles.get(schedulerName) ?? NO_PLUGINS, cycle),
+    fits: (cycle) => fitsOn(profiles.get(schedulerName), cycle),
     evict: (preemptor, victims, nodeName) => evictFor(context, preemptor, victims, nodeName),
   });
   for (const config of configs) {
@@ -149,7 +163,8 @@ function makeContext(
     queue: schedulingQueue({
       clock,
       interests: interestsOf(profiles.values()),
-      gated: ({ pod }) => profileOf(context, pod)?.preEnqueues.some((plugin) => plugin.preEnqueue(pod)) ?? true,
+      sort: oneSort(profiles.values()),
+      gated: ({ pod }) => profileOf(context, pod)?.preEnqueues.find((plugin) => plugin.preEnqueue(pod))?.name,
       onReady,
       initialBackoffMs: options.podInitialBackoffMs,
       maxBackoffMs: options.podMaxBackoffMs,
@@ -158,29 +173,33 @@ function makeContext(
     likePods: new Map(Array.from(profiles.values(), (profile) => [profile, likePods(profile)])),
     assumed: new Set(),
     explanations: explanations(),
+    extenders,
+    bindings: bindingSlots(onReady),
     observe: options.observe,
     currentPod: (key) => pods.cache.get(key),
   };
   return context;
 }
 
-const NO_PLUGINS: Profile = {
-  schedulerName: "",
-  percentageOfNodesToScore: 100,
-  preEnqueues: [],
-  filters: [],
-  postFilters: [],
-  scores: [],
-  reserves: [],
-  permits: [],
-  binds: [],
-};
+function fitsOn(profile: Profile | undefined, cycle: Cycle): (row: number) => Verdict | undefined {
+  return profile ? rowCheck(profile, cycle) : () => undefined;
+}
+
+function oneSort(profiles: Iterable<Profile>): QueueSortPlugin | undefined {
+  const [first, ...others] = profiles;
+  const other = others.find(({ queueSort }) => queueSort.name !== first?.queueSort.name);
+  if (other)
+    throw new GantryError("invalid", "scheduler configuration: profiles: must have the same queue sort plugin");
+  return first?.queueSort;
+}
 
 /** What the plugins of all profiles wait for, by plugin. */
 function interestsOf(profiles: Iterable<Profile>): Map<string, readonly EventInterest[]> {
   const interests = new Map<string, readonly EventInterest[]>();
   for (const profile of profiles) {
-    for (const plugin of profile.filters) if (plugin.events) interests.set(plugin.name, plugin.events);
+    for (const plugin of [...profile.preEnqueues, ...profile.filters]) {
+      if (plugin.events) interests.set(plugin.name, plugin.events);
+    }
   }
   return interests;
 }

@@ -1,5 +1,6 @@
 import { GantryError } from "#base/errors.ts";
 import type { Profile, WeightedScore } from "../framework/profile.ts";
+import { checkArgs } from "./args.ts";
 import { DEFAULT_PLUGINS, REGISTRY, type Plugin, type PluginParts } from "./registry.ts";
 
 /** Plugins to add and to leave out at one extension point (KubeSchedulerConfiguration, pluginSet). `*` leaves out all defaults. */
@@ -43,37 +44,65 @@ export function buildProfile(
   const plugin = (name: string): Plugin => {
     const known = made.get(name);
     if (known) return known;
-    const args = config.pluginConfig?.[name] ?? {};
     const factory = REGISTRY[name];
+    const given = config.pluginConfig?.[name] ?? {};
+    const args = factory ? checkArgs(name, given) : given;
     const built = factory ? factory(parts, args as never) : more[name]?.(args);
-    if (!built) throw new GantryError("invalid", `scheduler configuration: plugin "${name}" does not exist`);
+    if (!built) throw invalid(`plugin "${name}" does not exist`);
     made.set(name, built);
     return built;
   };
   const at = (point: ExtensionPoint): { plugin: Plugin; weight: number }[] =>
     enabledAt(config, point).map(({ name, weight }) => ({ plugin: plugin(name), weight }));
+  for (const name of Object.keys(config.pluginConfig ?? {})) {
+    if (!REGISTRY[name] && !more[name]) throw invalid(`pluginConfig: plugin "${name}" does not exist`);
+  }
+  const explicitly = <K extends keyof Plugin>(
+    point: ExtensionPoint,
+    member: K,
+  ): (Plugin & Required<Pick<Plugin, K>>)[] =>
+    (config.plugins?.[point]?.enabled ?? []).flatMap(({ name }) => {
+      const each = plugin(name);
+      return hasMember(each, member) ? [each] : [];
+    });
   const with_ = <K extends keyof Plugin>(point: ExtensionPoint, member: K): (Plugin & Required<Pick<Plugin, K>>)[] =>
     at(point).flatMap((each) => (hasMember(each.plugin, member) ? [each.plugin] : []));
+  const queueSorts = with_("queueSort", "before");
+  const [queueSort] = queueSorts;
+  if (!queueSort || queueSorts.length > 1) {
+    const names = queueSorts.map(({ name }) => name).join(", ") || "none";
+    throw invalid(`profile "${config.schedulerName}": exactly one queue sort plugin is needed, not ${names}`);
+  }
+  const binds = with_("bind", "bind");
+  if (binds.length === 0) throw invalid(`profile "${config.schedulerName}": at least one bind plugin is needed`);
   return {
     schedulerName: config.schedulerName,
+    queueSort,
     percentageOfNodesToScore: config.percentageOfNodesToScore ?? 100,
     preEnqueues: with_("preEnqueue", "preEnqueue"),
-    filters: with_("filter", "preFilter"),
+    // PreFilter and Filter are one here; a plugin of PreFilter alone is one that is enabled there.
+    filters: uniquePlugins([...with_("filter", "preFilter"), ...explicitly("preFilter", "preFilter")]),
     postFilters: with_("postFilter", "postFilter"),
     scores: at("score").flatMap(({ plugin: each, weight }): WeightedScore[] =>
       hasMember(each, "preScore") ? [{ plugin: each, weight: weight || 1 }] : [],
     ),
     reserves: with_("reserve", "reserve").flatMap((each) => (hasMember(each, "unreserve") ? [each] : [])),
     permits: with_("permit", "permit"),
-    binds: uniquePlugins([...with_("preBind", "preBind"), ...with_("bind", "bind"), ...with_("postBind", "postBind")]),
+    preBinds: with_("preBind", "preBind"),
+    binds,
+    postBinds: with_("postBind", "postBind"),
   };
+}
+
+function invalid(message: string): GantryError {
+  return new GantryError("invalid", `scheduler configuration: ${message}`);
 }
 
 function hasMember<K extends keyof Plugin>(plugin: Plugin, member: K): plugin is Plugin & Required<Pick<Plugin, K>> {
   return plugin[member] !== undefined;
 }
 
-function uniquePlugins(plugins: readonly Plugin[]): Plugin[] {
+function uniquePlugins<P extends Plugin>(plugins: readonly P[]): P[] {
   return Array.from(new Set(plugins));
 }
 
@@ -83,7 +112,13 @@ function enabledAt(config: ProfileConfig, point: ExtensionPoint): { name: string
     DEFAULT_PLUGINS.map(([name, weight]) => ({ name, weight })),
     config.plugins?.multiPoint,
   );
-  return merge(multi, config.plugins?.[point]);
+  const own = config.plugins?.[point];
+  const merged = merge(multi, own);
+  // What is enabled at the point itself comes first, in the order given there (framework/runtime, expandMultiPointPlugins).
+  const known = new Set(multi.map(({ name }) => name));
+  const first = (own?.enabled ?? []).map(({ name }) => name).filter((name) => known.has(name));
+  const rank = (name: string): number => (first.includes(name) ? first.indexOf(name) : first.length);
+  return merged.toSorted((a, b) => rank(a.name) - rank(b.name));
 }
 
 function merge(

@@ -6,6 +6,7 @@ import type { ImageTable } from "../cluster/images.ts";
 import type { NamespaceTable } from "../cluster/namespaces.ts";
 import type { PodCounts } from "../cluster/pod-groups.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
+import type { Extender } from "../extenders/extender.ts";
 import type {
   BindPlugin,
   Cycle,
@@ -13,9 +14,11 @@ import type {
   PermitPlugin,
   PostFilterPlugin,
   PreEnqueuePlugin,
+  QueueSortPlugin,
   ReservePlugin,
   ScorePlugin,
 } from "../framework/plugin.ts";
+import { defaultBinderPlugin, type BindPod } from "../plugins/default-binder.ts";
 import { imageLocalityPlugin } from "../plugins/image-locality.ts";
 import { nodeAffinityPlugin, type AddedAffinity } from "../plugins/node-affinity.ts";
 import { nodeNamePlugin } from "../plugins/node-name.ts";
@@ -27,13 +30,16 @@ import { nodeUnschedulablePlugin } from "../plugins/node-unschedulable.ts";
 import { podAffinityPlugin, type PodAffinityArgs } from "../plugins/pod-affinity/plugin.ts";
 import { preemptionPlugin, type PreemptionArgs } from "../plugins/preemption/plugin.ts";
 import type { FitsOn } from "../plugins/preemption/trial.ts";
+import { prioritySortPlugin } from "../plugins/priority-sort.ts";
 import { schedulingGatesPlugin } from "../plugins/scheduling-gates.ts";
 import { taintTolerationPlugin } from "../plugins/taint-toleration.ts";
 import type { SpreadArgs } from "../plugins/topology-spread/constraints.ts";
 import { topologySpreadPlugin } from "../plugins/topology-spread/plugin.ts";
-import { volumeBindingPlugin, type VolumeBindingParts } from "../plugins/volumes/binding.ts";
+import { volumeBindingPlugin, type VolumeBindingArgs, type VolumeBindingParts } from "../plugins/volumes/binding.ts";
 import type { VolumeLookup } from "../plugins/volumes/lookup.ts";
-import { volumeRestrictionsPlugin, volumeZonePlugin } from "../plugins/volumes/restrictions.ts";
+import { nodeVolumeLimitsPlugin } from "../plugins/volumes/limits.ts";
+import { volumeRestrictionsPlugin } from "../plugins/volumes/restrictions.ts";
+import { volumeZonePlugin } from "../plugins/volumes/zone.ts";
 
 /** What plugins are built from. */
 export interface PluginParts {
@@ -45,36 +51,44 @@ export interface PluginParts {
   readonly workloadSelector: (pod: Pod) => Selector | undefined;
   readonly volumes: VolumeLookup;
   readonly bindVolumes: VolumeBindingParts["bindVolumes"];
+  /** Extended resources that an extender manages and that are not checked here. */
+  readonly ignoredResources: readonly string[];
   readonly budgets: () => readonly PodDisruptionBudget[];
   readonly fits: (cycle: Cycle) => FitsOn;
+  readonly bindPod: BindPod;
+  readonly extenders: readonly Extender[];
   readonly evict: (preemptor: PodInfo, victims: readonly PodInfo[], nodeName: string) => Promise<void>;
 }
 
 /** A plugin at whatever extension points it has. */
 export type Plugin = { readonly name: string } & Partial<
-  FilterPlugin & ScorePlugin & PreEnqueuePlugin & PostFilterPlugin & ReservePlugin & PermitPlugin & BindPlugin
+  FilterPlugin &
+    ScorePlugin &
+    PreEnqueuePlugin &
+    QueueSortPlugin &
+    PostFilterPlugin &
+    ReservePlugin &
+    PermitPlugin &
+    BindPlugin
 >;
 
 /** Makes a plugin; `args` is its part of pluginConfig, checked by `config/args.ts`. */
 export type PluginFactory = (parts: PluginParts, args: never) => Plugin;
 
-/** Points of kube-scheduler's that the framework has built in: queue order and the binding itself. */
-const builtIn =
-  (name: string): PluginFactory =>
-  () => ({ name });
-
 /** Plugins by name. */
 export const REGISTRY: Readonly<Record<string, PluginFactory>> = {
   SchedulingGates: () => schedulingGatesPlugin,
-  PrioritySort: builtIn("PrioritySort"),
+  PrioritySort: () => prioritySortPlugin,
   NodeUnschedulable: () => nodeUnschedulablePlugin,
   NodeName: () => nodeNamePlugin,
   TaintToleration: () => taintTolerationPlugin,
   NodeAffinity: (_, args: { readonly addedAffinity?: AddedAffinity }) => nodeAffinityPlugin(args.addedAffinity),
   NodePorts: () => nodePortsPlugin,
-  NodeResourcesFit: (_, args: FitArgs) => nodeResourcesFitPlugin(args),
-  VolumeRestrictions: ({ volumes }) => volumeRestrictionsPlugin(volumes),
-  VolumeBinding: (parts) => volumeBindingPlugin(parts),
+  NodeResourcesFit: ({ ignoredResources }, args: FitArgs) =>
+    nodeResourcesFitPlugin({ ...args, ignoredResources: [...(args.ignoredResources ?? []), ...ignoredResources] }),
+  VolumeRestrictions: ({ cluster, volumes }) => volumeRestrictionsPlugin(cluster, volumes),
+  NodeVolumeLimits: ({ cluster, volumes }) => nodeVolumeLimitsPlugin(cluster, volumes),
+  VolumeBinding: (parts, args: VolumeBindingArgs) => volumeBindingPlugin(parts, args),
   VolumeZone: ({ volumes }) => volumeZonePlugin(volumes),
   PodTopologySpread: (parts, args: SpreadArgs) => topologySpreadPlugin(parts, args),
   InterPodAffinity: (parts, args: PodAffinityArgs) => podAffinityPlugin(parts, args),
@@ -82,7 +96,7 @@ export const REGISTRY: Readonly<Record<string, PluginFactory>> = {
   NodeResourcesBalancedAllocation: (_, args: { readonly resources?: readonly WeightedResource[] }) =>
     balancedAllocationPlugin(args.resources),
   ImageLocality: ({ images }) => imageLocalityPlugin(images),
-  DefaultBinder: builtIn("DefaultBinder"),
+  DefaultBinder: ({ bindPod }) => defaultBinderPlugin(bindPod),
 };
 
 /** The default plugins in kube-scheduler's order, with their weights as scorers (apis/config/v1/default_plugins.go). */
@@ -96,6 +110,7 @@ export const DEFAULT_PLUGINS: readonly (readonly [name: string, weight: number])
   ["NodePorts", 0],
   ["NodeResourcesFit", 1],
   ["VolumeRestrictions", 0],
+  ["NodeVolumeLimits", 0],
   ["VolumeBinding", 0],
   ["VolumeZone", 0],
   ["PodTopologySpread", 2],

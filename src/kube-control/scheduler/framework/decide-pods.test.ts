@@ -362,6 +362,7 @@ describe("preemption", () => {
     assert.equal(decision.kind, "unschedulable");
     if (decision.kind !== "unschedulable") return "";
     const result = profile.postFilters[0]?.postFilter(cycle, decision.diagnosis);
+    assert.ok(!(result instanceof Promise), "without extenders nothing is waited for");
     assert.equal(JSON.stringify(Array.from(state.podCounts)), before, "trials leave nothing behind");
     return result?.nominatedNode || fitMessage(decision.diagnosis, result?.message ?? "");
   }

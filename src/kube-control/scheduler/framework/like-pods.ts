@@ -184,7 +184,9 @@ function compare(
     addWeighted(total, scores, weight);
     byPlugin.push({ plugin: plugin.name, weight, scores });
   };
-  for (const { weighted, raw } of kind.varying) {
+  for (const { weighted, raw, histogram } of kind.varying) {
+    // The same for all nodes: it decides nothing.
+    if (histogram.size <= 1) continue;
     const scorer = weighted.plugin.preScore(cycle, rows);
     if (!scorer) continue;
     const scores = scratch.scores(2 + byPlugin.length, count);
@@ -200,12 +202,14 @@ function compare(
   return { kind: "placed", row: chosen, nodeName: nodeName(cluster, chosen), scores: told };
 }
 
-/** Adds what the plugins gave whose scores are known only as a sum. */
+/** Adds what the plugins gave whose scores are known only as a sum, and those that gave all nodes the same. */
 function withFixed(score: NodeScore, cycle: Cycle, kind: Kind): NodeScore {
   const row = cycle.cluster.rowByName.get(score.node) ?? 0;
-  const { byPlugin } = tellScores(cycle, kind.fixed, Int32Array.of(row));
-  const fixed = Object.fromEntries(byPlugin.map(({ plugin, scores }) => [plugin, scores[0] ?? 0]));
-  return { ...score, byPlugin: { ...fixed, ...score.byPlugin } };
+  const even = kind.varying.filter(({ histogram }) => histogram.size <= 1).map(({ weighted }) => weighted);
+  const { byPlugin } = tellScores(cycle, [...kind.fixed, ...even], Int32Array.of(row));
+  const more = Object.fromEntries(byPlugin.map(({ plugin, scores }) => [plugin, scores[0] ?? 0]));
+  const missing = even.reduce((sum, { plugin }) => sum + (more[plugin.name] ?? 0), 0);
+  return { ...score, total: score.total + missing, byPlugin: { ...more, ...score.byPlugin } };
 }
 
 function refusedByOthers(

@@ -57,16 +57,34 @@ export interface ScorePlugin {
   preScore(cycle: Cycle, rows: Int32Array): RowScorer | undefined;
 }
 
+/** A pod in the queue, as a queue sort sees it. */
+export interface Queued {
+  readonly info: PodInfo;
+  readonly attempts: number;
+  /** When it joined the active queue. */
+  readonly queuedAtMs: number;
+  readonly firstQueuedAtMs: number;
+}
+
+/** QueueSort: the order of the active queue. One for all profiles of a scheduler. */
+export interface QueueSortPlugin {
+  readonly name: string;
+  /** Whether `a` is to be tried before `b`; of two for which neither holds, the one that came first. */
+  before(a: Queued, b: Queued): boolean;
+}
+
 /** PreEnqueue: whether a pod may be scheduled at all yet. */
 export interface PreEnqueuePlugin {
   readonly name: string;
   preEnqueue(pod: Pod): Verdict | undefined;
+  /** Events after which a pod that it holds back is asked about again; without any, only changes of the pod itself. */
+  readonly events?: readonly EventInterest[];
 }
 
 /** PostFilter: tries to make room when no node is feasible. */
 export interface PostFilterPlugin {
   readonly name: string;
-  postFilter(cycle: Cycle, diagnosis: Diagnosis): PostFilterResult;
+  postFilter(cycle: Cycle, diagnosis: Diagnosis): PostFilterResult | Promise<PostFilterResult>;
 }
 
 export interface PostFilterResult {

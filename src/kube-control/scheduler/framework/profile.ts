@@ -4,9 +4,13 @@ import type {
   PermitPlugin,
   PostFilterPlugin,
   PreEnqueuePlugin,
+  QueueSortPlugin,
   ReservePlugin,
   ScorePlugin,
 } from "./plugin.ts";
+
+/** A plugin that has this member. */
+export type Has<P, K extends keyof P> = P & Required<Pick<P, K>>;
 
 /** A score plugin with its say in the sum. */
 export interface WeightedScore {
@@ -23,7 +27,10 @@ export interface Profile {
   readonly scores: readonly WeightedScore[];
   readonly reserves: readonly ReservePlugin[];
   readonly permits: readonly PermitPlugin[];
-  readonly binds: readonly BindPlugin[];
+  readonly preBinds: readonly Has<BindPlugin, "preBind">[];
+  readonly binds: readonly Has<BindPlugin, "bind">[];
+  readonly postBinds: readonly Has<BindPlugin, "postBind">[];
+  readonly queueSort: QueueSortPlugin;
   /** 100: every feasible node is scored. */
   readonly percentageOfNodesToScore: number;
 }

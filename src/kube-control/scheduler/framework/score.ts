@@ -12,7 +12,7 @@ export interface PluginScores {
 export interface Scores {
   readonly rows: Int32Array;
   readonly total: Float64Array;
-  readonly byPlugin: readonly PluginScores[];
+  readonly byPlugin: PluginScores[];
 }
 
 /** One compared node: what each plugin gave it, weighted, and the sum. */
@@ -65,15 +65,19 @@ export function addWeighted(total: Float64Array, scores: Float64Array, weight: n
 export function pickHighest(total: Float64Array, random: () => number): number {
   let highest = Number.NEGATIVE_INFINITY;
   let count = 0;
-  for (const each of total) {
+  let first = -1;
+  for (let index = 0; index < total.length; index++) {
+    const each = total[index] ?? 0;
     if (each > highest) {
       highest = each;
       count = 1;
+      first = index;
     } else if (each === highest) count++;
   }
   let left = Math.floor(random() * count);
-  for (let index = 0; index < total.length; index++) if (total[index] === highest && left-- === 0) return index;
-  return -1;
+  if (left === 0) return first;
+  for (let index = first + 1; index < total.length; index++) if (total[index] === highest && --left === 0) return index;
+  return first;
 }
 
 /** The nodes that came first, and what each plugin gave them. */

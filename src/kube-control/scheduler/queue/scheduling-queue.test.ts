@@ -19,9 +19,10 @@ const INTERESTS = new Map<string, readonly EventInterest[]>([
   ],
 ]);
 
-function make(gated: (pod: PodInfo) => boolean = () => false) {
+function make(isGated: (pod: PodInfo) => boolean = () => false) {
   const clock = virtualClock();
   let ready = 0;
+  const gated = (pod: PodInfo) => (isGated(pod) ? "SchedulingGates" : undefined);
   const queue = schedulingQueue({ clock, interests: INTERESTS, gated, onReady: () => ready++ });
   return { clock, queue, ready: () => ready };
 }

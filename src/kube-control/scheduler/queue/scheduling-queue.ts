@@ -1,8 +1,9 @@
 import type { Clock } from "#base/clock.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
-import type { ClusterEvent, EventInterest } from "../framework/plugin.ts";
+import type { ClusterEvent, EventInterest, QueueSortPlugin } from "../framework/plugin.ts";
 import { heap } from "./heap.ts";
-import { helps } from "./hints.ts";
+import { prioritySortPlugin } from "../plugins/priority-sort.ts";
+import { helps, matchesInterest } from "./hints.ts";
 import { waitingPods } from "./waiting-pods.ts";
 
 /** A pod that waits to be scheduled. */
@@ -24,14 +25,18 @@ export interface QueuedPod {
   parkedAtMs: number;
   /** Plugins that turned nodes away in the last cycle. */
   rejectors: ReadonlySet<string>;
+  /** The plugin that holds it back, while it is gated. */
+  gatedBy: string;
 }
 
 export interface SchedulingQueueOptions {
   readonly clock: Clock;
   /** What each plugin waits for; a plugin that is not listed may be helped by anything. */
   readonly interests: ReadonlyMap<string, readonly EventInterest[]>;
-  /** True when the pod may not be scheduled yet (PreEnqueue). */
-  readonly gated: (info: PodInfo) => boolean;
+  /** The plugin that holds the pod back (PreEnqueue); undefined: it may be scheduled. */
+  readonly gated: (info: PodInfo) => string | undefined;
+  /** PrioritySort if not given. */
+  readonly sort?: QueueSortPlugin;
   /** There is a pod to take. */
   readonly onReady: () => void;
   readonly initialBackoffMs?: number;
@@ -64,11 +69,14 @@ export interface SchedulingQueue {
 export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueue {
   const { clock, interests, initialBackoffMs = 1000, maxBackoffMs = 10_000, maxUnschedulableMs = 300_000 } = options;
   const pods = new Map<string, QueuedPod>();
-  const active = heap<QueuedPod>(goesFirst);
+  const { before } = options.sort ?? prioritySortPlugin;
+  const active = heap<QueuedPod>((a, b) => before(a, b) || (!before(b, a) && a.sequence < b.sequence));
   /** Pods that wait only for room, and pods whose last cycle failed otherwise. */
   const backoff = heap<QueuedPod>((a, b) => a.backoffUntilMs < b.backoffUntilMs);
   const errors = heap<QueuedPod>((a, b) => a.backoffUntilMs < b.backoffUntilMs);
   const unschedulable = waitingPods();
+  /** Held back by a plugin that waits for events. */
+  const gated = new Set<QueuedPod>();
   let sequence = 0;
   let cancelTimer = (): void => undefined;
   let timerAt = Number.POSITIVE_INFINITY;
@@ -85,6 +93,7 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
     backoff.remove(pod);
     errors.remove(pod);
     unschedulable.remove(pod);
+    gated.delete(pod);
   };
   /** To the back-off queue, or straight on when that is over. A pod that only waits for room goes as soon as nothing else is to be done. */
   const requeue = (pod: QueuedPod): void => {
@@ -128,8 +137,15 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
     cancelTimer = clock.after(at - clock.now(), onTimer);
   };
   const enter = (pod: QueuedPod): void => {
-    if (options.gated(pod.info)) pod.place = "gated";
-    else activate(pod);
+    const plugin = options.gated(pod.info);
+    if (plugin === undefined) {
+      activate(pod);
+      return;
+    }
+    pod.place = "gated";
+    pod.gatedBy = plugin;
+    // Only where something else than the pod's own change can let it go.
+    if (interests.get(plugin)?.some(({ resource }) => resource !== "TargetPod")) gated.add(pod);
   };
   const delayOf = (attempts: number): number =>
     Math.min(initialBackoffMs * 2 ** Math.max(0, attempts - 1), maxBackoffMs);
@@ -148,8 +164,10 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
       if (reorder) active.remove(pod);
       pod.info = info;
       if (reorder) active.push(pod);
-      if (pod.place === "gated") enter(pod);
-      else if (pod.place === "unschedulable" && changed) {
+      if (pod.place === "gated") {
+        gated.delete(pod);
+        enter(pod);
+      } else if (pod.place === "unschedulable" && changed) {
         unschedulable.remove(pod);
         requeue(pod);
       }
@@ -187,6 +205,12 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
       requeue(pod);
     },
     changed(event) {
+      for (const pod of gated) {
+        const awaited = interests.get(pod.gatedBy) ?? [];
+        if (!awaited.some((each) => matchesInterest(each, event) && (each.helps?.(pod.info, event) ?? true))) continue;
+        gated.delete(pod);
+        enter(pod);
+      }
       for (const pod of unschedulable.candidates(event, interests)) {
         if (!helps(pod, event, interests)) continue;
         unschedulable.remove(pod);
@@ -205,12 +229,6 @@ export function schedulingQueue(options: SchedulingQueueOptions): SchedulingQueu
   };
 }
 
-/** PrioritySort. */
-function goesFirst(a: QueuedPod, b: QueuedPod): boolean {
-  if (a.info.priority !== b.info.priority) return a.info.priority > b.info.priority;
-  return a.queuedAtMs === b.queuedAtMs ? a.sequence < b.sequence : a.queuedAtMs < b.queuedAtMs;
-}
-
 function newEntry(info: PodInfo, now: number): QueuedPod {
   return {
     info,
@@ -223,5 +241,6 @@ function newEntry(info: PodInfo, now: number): QueuedPod {
     errored: false,
     parkedAtMs: 0,
     rejectors: new Set(),
+    gatedBy: "",
   };
 }

@@ -1,6 +1,7 @@
 import { errorText, GantryError } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Clock } from "#base/clock.ts";
+import type { KubeClient } from "#kube-client/client.ts";
 import { unplace } from "../cluster/placements.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
 import type { PermitResult } from "../framework/plugin.ts";
@@ -21,16 +22,16 @@ export async function bindAssumed(
   const { info } = queued;
   try {
     await allPermitted(context.clock, permits);
-    for (const plugin of profile.binds) await plugin.preBind?.(info, nodeName);
-    await bind(context, profile, info, nodeName);
+    for (const plugin of profile.preBinds) await plugin.preBind(info, nodeName);
+    await context.bindings.request(() => bind(context, profile, info, nodeName));
   } catch (error) {
-    for (const plugin of profile.reserves) plugin.unreserve(info, nodeName);
+    for (const plugin of profile.reserves.toReversed()) plugin.unreserve(info, nodeName);
     bindingFailed(context, queued, error);
     return;
   }
   const text = `Successfully assigned ${info.key} to ${nodeName}`;
   context.events.record(info.pod, "Normal", "Scheduled", text, "Binding");
-  for (const plugin of profile.binds) plugin.postBind?.(info, nodeName);
+  for (const plugin of profile.postBinds) plugin.postBind(info, nodeName);
 }
 
 async function allPermitted(clock: Clock, permits: readonly PermitResult[]): Promise<void> {
@@ -46,9 +47,19 @@ async function allPermitted(clock: Clock, permits: readonly PermitResult[]): Pro
 }
 
 async function bind(context: SchedulerContext, profile: Profile, info: PodInfo, nodeName: string): Promise<void> {
-  for (const plugin of profile.binds) if (await plugin.bind?.(info, nodeName)) return;
-  const { name = "", namespace, uid } = info.pod.metadata;
-  await context.client.post(RESOURCES.pods, namespace, name, "binding", {
+  const extender = context.extenders.find((each) => each.bind && each.concerns(info));
+  if (extender?.bind) {
+    await extender.bind(info, nodeName);
+    return;
+  }
+  for (const plugin of profile.binds) if (await plugin.bind(info, nodeName)) return;
+  throw new GantryError("unsupported", "no bind plugin bound the pod");
+}
+
+/** Binds by the API. */
+export async function bindByApi(client: KubeClient, { pod }: PodInfo, nodeName: string): Promise<void> {
+  const { name = "", namespace, uid } = pod.metadata;
+  await client.post(RESOURCES.pods, namespace, name, "binding", {
     apiVersion: "v1",
     kind: "Binding",
     metadata: { name, namespace, uid },

@@ -10,6 +10,8 @@ import type { PodCounts } from "../cluster/pod-groups.ts";
 import type { LikePods } from "../framework/like-pods.ts";
 import type { Profile } from "../framework/profile.ts";
 import type { SchedulingQueue } from "../queue/scheduling-queue.ts";
+import type { Extender } from "../extenders/extender.ts";
+import type { BindingSlots } from "./binding-slots.ts";
 import type { Explanations } from "./explanations.ts";
 
 /** One scheduling cycle, after it: what it came to and how long its decision took (queueing and binding not included). */
@@ -36,6 +38,8 @@ export interface SchedulerContext {
   /** Placed by a decision but not yet seen bound, by uid. */
   readonly assumed: Set<string>;
   readonly explanations: Explanations;
+  readonly extenders: readonly Extender[];
+  readonly bindings: BindingSlots;
   readonly observe: ((decision: ObservedDecision) => void) | undefined;
   /** The informer's present version of a pod. */
   currentPod(key: string): Pod | undefined;

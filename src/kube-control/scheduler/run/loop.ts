@@ -1,9 +1,6 @@
-import type { QueuedPod } from "../queue/scheduling-queue.ts";
 import type { SchedulerContext } from "./context.ts";
 import { scheduleOne } from "./schedule-next.ts";
 
-/** Bindings under way at most; the next decision waits for one to end. */
-const MAX_BINDINGS = 256;
 /** Decisions in a row before others on the event loop have their turn. A number, not a time: a simulation repeats exactly. */
 const SLICE_DECISIONS = 16;
 
@@ -15,28 +12,27 @@ export interface SchedulingLoop {
 
 /** Takes pods from the queue, one decision after the other, as long as there are any; then does nothing until it is woken. */
 export function schedulingLoop(context: () => SchedulerContext): SchedulingLoop {
-  const bindings = new Set<Promise<void>>();
   let scheduled = false;
   let stopped = false;
+  /** A decision that waits for an extender. */
+  let deciding: Promise<void> | undefined;
   const run = (): void => {
     scheduled = false;
-    const { queue } = context();
-    for (let decisions = 0; !stopped && bindings.size < MAX_BINDINGS; decisions++) {
+    const { queue, bindings } = context();
+    for (let decisions = 0; !stopped && !deciding && !bindings.full; decisions++) {
       if (decisions === SLICE_DECISIONS) return loop.wake();
-      const queued: QueuedPod | undefined = queue.take();
+      const queued = queue.take();
       if (!queued) return;
-      const binding = scheduleOne(context(), queued);
-      if (binding) track(binding);
+      const pending = scheduleOne(context(), queued);
+      if (pending) follow(pending);
     }
   };
-  const track = (binding: Promise<void>): void => {
-    bindings.add(binding);
+  const follow = (pending: Promise<void>): void => {
     const ended = (): void => {
-      const full = bindings.size >= MAX_BINDINGS;
-      bindings.delete(binding);
-      if (full) loop.wake();
+      deciding = undefined;
+      loop.wake();
     };
-    binding.then(ended, ended);
+    deciding = pending.then(ended, ended);
   };
   const loop: SchedulingLoop = {
     wake() {
@@ -46,7 +42,8 @@ export function schedulingLoop(context: () => SchedulerContext): SchedulingLoop 
     },
     async stop() {
       stopped = true;
-      await Promise.allSettled(bindings);
+      await deciding;
+      await context().bindings.settled();
     },
   };
   return loop;

@@ -8,6 +8,7 @@ const WATCHED: readonly (readonly [EventResource, Typed<KubeObject>])[] = [
   ["PersistentVolume", RESOURCES.persistentvolumes as Typed<KubeObject>],
   ["PersistentVolumeClaim", RESOURCES.persistentvolumeclaims as Typed<KubeObject>],
   ["StorageClass", RESOURCES.storageclasses as Typed<KubeObject>],
+  ["CSINode", RESOURCES.csinodes as Typed<KubeObject>],
 ];
 
 /** Pods that wait for a volume try again when one comes, changes or is bound. */

@@ -12,26 +12,30 @@ import type { PodInfo } from "../cluster/pod-info.ts";
 import { bindingTimedOut, type ClaimDecision } from "../plugins/volumes/binding.ts";
 import type { VolumeLookup } from "../plugins/volumes/lookup.ts";
 
-/** VolumeBindingArgs.bindTimeoutSeconds. */
-const BIND_TIMEOUT_MS = 600_000;
-
 /** Claims, volumes and classes from the caches. */
 export function volumeLookup(informers: InformerFactory): VolumeLookup {
   const claims = informers.informer(RESOURCES.persistentvolumeclaims);
   const volumes = informers.informer(RESOURCES.persistentvolumes);
   const classes = informers.informer(RESOURCES.storageclasses);
+  const csiNodes = informers.informer(RESOURCES.csinodes);
   return {
     claim: (namespace, name) => claims.cache.get(`${namespace}/${name}`),
     volume: (name) => volumes.cache.get(name),
     volumes: () => volumes.cache.values(),
     storageClass: (name) => classes.cache.get(name),
+    csiNode: (name) => csiNodes.cache.get(name),
   };
 }
 
 /** Reserves chosen volumes, has others made on the chosen node, and waits until the binder has bound all claims. */
 export function volumeBindings(client: KubeClient, informers: InformerFactory, clock: Clock) {
   const claims = informers.informer(RESOURCES.persistentvolumeclaims);
-  return async (_pod: PodInfo, nodeName: string, decisions: readonly ClaimDecision[]): Promise<void> => {
+  return async (
+    _pod: PodInfo,
+    nodeName: string,
+    decisions: readonly ClaimDecision[],
+    timeoutMs: number,
+  ): Promise<void> => {
     for (const { claim, volume } of decisions) {
       if (volume) await reserve(client, claim, volume);
       else await select(client, claim, nodeName);
@@ -40,6 +44,7 @@ export function volumeBindings(client: KubeClient, informers: InformerFactory, c
       claims,
       decisions.map(({ claim }) => claim),
       clock,
+      timeoutMs,
     );
   };
 }
@@ -82,6 +87,7 @@ async function untilBound(
   informer: Informer<PersistentVolumeClaim>,
   wanted: readonly PersistentVolumeClaim[],
   clock: Clock,
+  timeoutMs: number,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const look = (): void => {
@@ -91,7 +97,7 @@ async function untilBound(
       reject(bindingTimedOut());
   };
   const off = informer.addHandler({ update: look, delete: look });
-  const cancel = clock.after(BIND_TIMEOUT_MS, () => reject(bindingTimedOut()));
+  const cancel = clock.after(timeoutMs, () => reject(bindingTimedOut()));
   look();
   try {
     await promise;

@@ -5,6 +5,8 @@ import type { PodInfo } from "../../cluster/pod-info.ts";
 import { fitMessage, type Diagnosis } from "../../framework/diagnosis.ts";
 import type { Cycle, PostFilterPlugin, PostFilterResult } from "../../framework/plugin.ts";
 import { verdict, type Verdict } from "../../framework/verdict.ts";
+import type { Extender } from "../../extenders/extender.ts";
+import { agreed } from "./extenders.ts";
 import { tryNode, type FitsOn } from "./trial.ts";
 import { pickVictims, type Victims } from "./victims.ts";
 
@@ -20,6 +22,7 @@ export interface PreemptionArgs {
 export interface PreemptionParts {
   readonly random: Random;
   readonly budgets: () => readonly PodDisruptionBudget[];
+  readonly extenders: readonly Extender[];
   /** Filters for the pod of a cycle, as the cluster stands whenever they are asked. */
   readonly fits: (cycle: Cycle) => FitsOn;
   /** Deletes the victims and tells everybody, in the background. */
@@ -40,10 +43,15 @@ export function preemptionPlugin(parts: PreemptionParts, args: PreemptionArgs = 
       const count = Math.trunc((helpful.length * minCandidateNodesPercentage) / 100);
       const wanted = Math.min(helpful.length, Math.max(count, minCandidateNodesAbsolute));
       const { candidates, verdicts } = tryNodes(parts, cycle, helpful, wanted);
-      const best = pickVictims(candidates);
-      return best
-        ? makeRoom(parts, cycle, best)
-        : { message: `preemption: ${explain(diagnosis, verdicts)}`, nominatedNode: "" };
+      const decided = (left: readonly Victims[]): PostFilterResult => {
+        const best = pickVictims(left);
+        return best
+          ? makeRoom(parts, cycle, best)
+          : { message: `preemption: ${explain(diagnosis, verdicts)}`, nominatedNode: "" };
+      };
+      const extenders = parts.extenders.filter((each) => each.preempt && each.concerns(cycle.pod));
+      if (extenders.length === 0 || candidates.length === 0) return decided(candidates);
+      return agreed(extenders, cycle, candidates).then(decided);
     },
   };
 }

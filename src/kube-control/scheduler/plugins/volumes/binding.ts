@@ -11,7 +11,7 @@ import { bestMatch, isReachable, NO_PROVISIONER } from "../../../shared/volumes.
 import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { BindPlugin, EventInterest, FilterPlugin, ReservePlugin } from "../../framework/plugin.ts";
 import { verdict } from "../../framework/verdict.ts";
-import { podClaims, type VolumeLookup } from "./lookup.ts";
+import { claimNames, podClaims, type VolumeLookup } from "./lookup.ts";
 
 const NAME = "VolumeBinding";
 const UNREACHABLE = verdict(
@@ -40,21 +40,38 @@ export interface ClaimDecision {
 export interface VolumeBindingParts {
   readonly volumes: VolumeLookup;
   /** Has the decisions carried out; resolves when all claims are bound. */
-  readonly bindVolumes: (pod: PodInfo, nodeName: string, decisions: readonly ClaimDecision[]) => Promise<void>;
+  readonly bindVolumes: (
+    pod: PodInfo,
+    nodeName: string,
+    decisions: readonly ClaimDecision[],
+    timeoutMs: number,
+  ) => Promise<void>;
 }
+
+/** VolumeBindingArgs. */
+export interface VolumeBindingArgs {
+  /** How long the volumes of a pod may take to be bound before it is scheduled anew. */
+  readonly bindTimeoutSeconds?: number;
+}
+
+const BIND_TIMEOUT_SECONDS = 600;
+
+/** Another claim than the pod's is no help. */
+const isOwnClaim: NonNullable<EventInterest["helps"]> = ({ pod, namespace }, { after }) =>
+  after?.metadata.namespace === namespace && claimNames(pod).includes(after.metadata.name ?? "");
 
 const EVENTS: readonly EventInterest[] = [
   { resource: "PersistentVolume", actions: ["Add", "Update"] },
-  { resource: "PersistentVolumeClaim", actions: ["Add", "Update"] },
+  { resource: "PersistentVolumeClaim", actions: ["Add", "Update"], helps: isOwnClaim },
   { resource: "StorageClass", actions: ["Add", "Update"] },
   { resource: "Node", actions: ["Add", "UpdateNodeLabel"] },
 ];
 
 /** Pods go where their volumes are, or where volumes for their claims are or can be made; those are bound before the pod is. */
-export function volumeBindingPlugin({
-  volumes,
-  bindVolumes,
-}: VolumeBindingParts): FilterPlugin & ReservePlugin & BindPlugin {
+export function volumeBindingPlugin(
+  { volumes, bindVolumes }: VolumeBindingParts,
+  { bindTimeoutSeconds = BIND_TIMEOUT_SECONDS }: VolumeBindingArgs = {},
+): FilterPlugin & ReservePlugin & BindPlugin {
   /** Decided for assumed pods, by uid; and the volumes that these decisions take. */
   const decided = new Map<string, readonly ClaimDecision[]>();
   const taken = new Set<string>();
@@ -94,7 +111,7 @@ export function volumeBindingPlugin({
       const decisions = decided.get(pod.uid);
       if (!decisions) return;
       try {
-        await bindVolumes(pod, nodeName, decisions);
+        await bindVolumes(pod, nodeName, decisions, bindTimeoutSeconds * 1000);
       } finally {
         release(pod.uid);
       }

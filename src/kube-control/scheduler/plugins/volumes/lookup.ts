@@ -1,4 +1,10 @@
-import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "#formats/kube-types.generated.ts";
+import type {
+  CSINode,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from "#formats/kube-types.generated.ts";
 import { isBound, waitsForConsumer } from "../../../shared/volumes.ts";
 
 /** The claims, volumes and classes that there are now. */
@@ -7,6 +13,7 @@ export interface VolumeLookup {
   volume(name: string): PersistentVolume | undefined;
   volumes(): Iterable<PersistentVolume>;
   storageClass(name: string): StorageClass | undefined;
+  csiNode(name: string): CSINode | undefined;
 }
 
 /** The claims of a pod, by what is to be done about them; or why the pod cannot run. */
@@ -20,7 +27,8 @@ export type PodClaims =
 
 /** Names of the claims that a pod uses. */
 export function claimNames({ metadata, spec }: Pod): string[] {
-  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+  if (!spec?.volumes) return [];
+  return spec.volumes.flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
     if (ephemeral) return [`${metadata.name ?? ""}-${name}`];
     return persistentVolumeClaim?.claimName ?? [];
   });

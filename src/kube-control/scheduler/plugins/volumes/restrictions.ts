@@ -1,85 +1,105 @@
-import type { Node, PersistentVolume } from "#formats/kube-types.generated.ts";
-import { podsOn } from "../../cluster/cluster-state.ts";
+import type { Pod, Volume } from "#formats/kube-types.generated.ts";
+import { listen, podsOn, type ClusterState } from "../../cluster/cluster-state.ts";
+import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { FilterPlugin } from "../../framework/plugin.ts";
 import { verdict } from "../../framework/verdict.ts";
 import { claimNames, type VolumeLookup } from "./lookup.ts";
 
+const NAME = "VolumeRestrictions";
 const IN_USE = verdict(
-  "VolumeRestrictions",
+  NAME,
   "Unschedulable",
   "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
 );
-const NO_ZONE = verdict("VolumeZone", "UnschedulableAndUnresolvable", "node(s) had no available volume zone");
-const ZONE_LABELS = [
-  "topology.kubernetes.io/zone",
-  "topology.kubernetes.io/region",
-  "failure-domain.beta.kubernetes.io/zone",
-  "failure-domain.beta.kubernetes.io/region",
-];
+const DISK_CONFLICT = verdict(NAME, "Unschedulable", "node(s) had no available disk");
 
-/** A claim of access mode ReadWriteOncePod serves one pod of the whole cluster. */
-export function volumeRestrictionsPlugin(volumes: VolumeLookup): FilterPlugin {
+/** A claim of access mode ReadWriteOncePod serves one pod of the whole cluster; a disk named in the pod itself one pod of the node, unless all only read. */
+export function volumeRestrictionsPlugin(cluster: ClusterState, volumes: VolumeLookup): FilterPlugin {
+  const users = claimUsers(cluster);
   return {
-    name: "VolumeRestrictions",
+    name: NAME,
     events: [
-      { resource: "AssignedPod", actions: ["Delete"] },
+      {
+        resource: "AssignedPod",
+        actions: ["Delete"],
+        helps: (info, { before }) => sharesVolume(info, before as Pod),
+      },
       { resource: "PersistentVolumeClaim", actions: ["Add", "Update"] },
+      { resource: "Node", actions: ["Add"] },
     ],
-    preFilter({ pod, cluster }) {
-      const exclusive = new Set(
-        claimNames(pod.pod).filter((name) =>
-          volumes.claim(pod.namespace, name)?.spec?.accessModes?.includes("ReadWriteOncePod"),
-        ),
+    preFilter({ pod }) {
+      const names = claimNames(pod.pod).filter((name) =>
+        volumes.claim(pod.namespace, name)?.spec?.accessModes?.includes("ReadWriteOncePod"),
       );
-      if (exclusive.size === 0) return { kind: "skip" };
-      const rows = new Set(
-        Array.from(cluster.rows).filter((row) =>
-          Array.from(podsOn(cluster, row)).some(
-            (other) => other.namespace === pod.namespace && claimNames(other.pod).some((name) => exclusive.has(name)),
-          ),
-        ),
-      );
-      if (rows.size === 0) return { kind: "skip" };
       // Whichever node: the one that has it would have to give it up first.
-      return { kind: "filter", filter: () => IN_USE };
+      if (names.some((name) => users.has(`${pod.namespace}/${name}`))) {
+        return { kind: "filter", filter: () => IN_USE };
+      }
+      const disks = disksOf(pod.pod);
+      if (disks.length === 0) return { kind: "skip" };
+      return {
+        kind: "filter",
+        filter(row) {
+          for (const other of podsOn(cluster, row)) if (conflict(disks, disksOf(other.pod))) return DISK_CONFLICT;
+          return undefined;
+        },
+      };
     },
   };
 }
 
-/** Volumes with zone labels are reachable from nodes of these zones only. */
-export function volumeZonePlugin(volumes: VolumeLookup): FilterPlugin {
-  return {
-    name: "VolumeZone",
-    events: [
-      { resource: "PersistentVolume", actions: ["Add", "Update"] },
-      { resource: "PersistentVolumeClaim", actions: ["Add", "Update"] },
-      { resource: "Node", actions: ["Add", "UpdateNodeLabel"] },
-    ],
-    preFilter({ pod, cluster }) {
-      const zoned = claimNames(pod.pod)
-        .flatMap((name) => volumes.volume(volumes.claim(pod.namespace, name)?.spec?.volumeName ?? "") ?? [])
-        .flatMap(zones);
-      if (zoned.length === 0) return { kind: "skip" };
-      return { kind: "filter", filter: (row) => (isInZones(cluster.nodes[row], zoned) ? undefined : NO_ZONE) };
-    },
+function sharesVolume({ pod, namespace }: PodInfo, other: Pod): boolean {
+  if (conflict(disksOf(pod), disksOf(other))) return true;
+  const theirs = new Set(other.metadata.namespace === namespace ? claimNames(other) : []);
+  return claimNames(pod).some((name) => theirs.has(name));
+}
+
+/** Claims that placed pods use, with how many do. */
+function claimUsers(cluster: ClusterState): ReadonlyMap<string, number> {
+  const users = new Map<string, number>();
+  const change = ({ pod, namespace }: PodInfo, by: 1 | -1): void => {
+    if (!pod.spec?.volumes) return;
+    for (const name of claimNames(pod)) {
+      const key = `${namespace}/${name}`;
+      const count = (users.get(key) ?? 0) + by;
+      if (count > 0) users.set(key, count);
+      else users.delete(key);
+    }
   };
-}
-
-interface Zone {
-  readonly key: string;
-  readonly values: ReadonlySet<string>;
-}
-
-function zones({ metadata }: PersistentVolume): Zone[] {
-  return ZONE_LABELS.flatMap((key) => {
-    const value = metadata.labels?.[key];
-    return value === undefined ? [] : [{ key, values: new Set(value.split("__")) }];
+  listen(cluster, {
+    placed: (pod) => change(pod, 1),
+    removed: (pod) => change(pod, -1),
+    nodeChanged: () => undefined,
   });
+  return users;
 }
 
-function isInZones(node: Node | undefined, wanted: readonly Zone[]): boolean {
-  const labels = node?.metadata.labels ?? {};
-  const zonal = ZONE_LABELS.some((key) => key in labels);
-  // A node without any zone is not told apart from others.
-  return !zonal || wanted.every(({ key, values }) => values.has(labels[key] ?? ""));
+/** A disk that a pod names itself. `keys`: two disks with one in common are the same. */
+interface Disk {
+  readonly keys: readonly string[];
+  readonly readOnly: boolean;
+}
+
+function disksOf({ spec }: Pod): Disk[] {
+  return (spec?.volumes ?? []).flatMap(diskOf);
+}
+
+function diskOf({ gcePersistentDisk, awsElasticBlockStore, iscsi, rbd }: Volume): Disk[] {
+  if (gcePersistentDisk) {
+    return [{ keys: [`gce/${gcePersistentDisk.pdName}`], readOnly: gcePersistentDisk.readOnly ?? false }];
+  }
+  // Elastic Block Store: one user at a time, reading or not.
+  if (awsElasticBlockStore) return [{ keys: [`aws/${awsElasticBlockStore.volumeID}`], readOnly: false }];
+  if (iscsi) return [{ keys: [`iscsi/${iscsi.iqn}`], readOnly: iscsi.readOnly ?? false }];
+  if (rbd) {
+    const image = `${rbd.pool ?? "rbd"}/${rbd.image}`;
+    return [{ keys: rbd.monitors.map((monitor) => `rbd/${monitor}/${image}`), readOnly: rbd.readOnly ?? false }];
+  }
+  return [];
+}
+
+function conflict(ours: readonly Disk[], theirs: readonly Disk[]): boolean {
+  return ours.some((disk) =>
+    theirs.some((other) => !(disk.readOnly && other.readOnly) && disk.keys.some((key) => other.keys.includes(key))),
+  );
 }
