@@ -12,6 +12,7 @@ export function installed(command: string): boolean {
 export interface Dockerd {
   docker(...args: string[]): Promise<Result>;
   readonly socket: string;
+  readonly root: string;
   stop(): Promise<void>;
 }
 
@@ -42,6 +43,7 @@ export async function startDockerd(): Promise<Dockerd | undefined> {
   }
   return {
     socket,
+    root,
     docker: (...args) => run("docker", args, env),
     async stop() {
       const exit = new Promise((resolve) => child.once("exit", resolve));

@@ -186,6 +186,15 @@ export type MountConfig =
       readonly copyUp: boolean;
       readonly subpath?: string;
     }
+  | {
+      /** The files of an image, read-only. */
+      readonly kind: "image";
+      /** As the user wrote it, and the id that it resolved to. */
+      readonly image: string;
+      readonly imageId: string;
+      readonly target: string;
+      readonly subpath?: string;
+    }
   | { readonly kind: "tmpfs"; readonly target: string; readonly options: readonly string[] };
 
 export interface Security {
@@ -238,7 +247,7 @@ export interface ContainerExit {
 }
 
 export interface MountPoint {
-  readonly type: "bind" | "volume" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
   readonly name?: string;
   readonly source: string;
   readonly destination: string;
@@ -362,6 +371,8 @@ export interface EngineEvent {
 export interface Volume {
   readonly name: string;
   readonly driver: string;
+  /** "local", or "global" for a plugin's that other machines see too. */
+  readonly scope: string;
   readonly mountpoint: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
@@ -378,9 +389,15 @@ export interface Volumes {
     options: Readonly<Record<string, string>>;
   }): Promise<Volume>;
   get(name: string): Volume;
+  /** Names of the drivers that a volume may have: "local" and the plugins that are there. */
+  drivers(): readonly string[];
+  /** What its plugin tells of it; undefined for the local driver. */
+  status(name: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   list(): readonly Volume[];
   /** `conflict` when a container uses it. */
   remove(name: string, force: boolean): Promise<void>;
+  /** Bytes on disk of what it holds, each file once; -1 for what another driver keeps. */
+  sizeBytes(name: string): Promise<number>;
   /** Ids of the containers that use it. */
   users(name: string): readonly string[];
 }

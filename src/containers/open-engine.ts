@@ -21,6 +21,7 @@ import { containerEvent, type EngineContext } from "./lifecycle/context.ts";
 import { createContainer } from "./lifecycle/create.ts";
 import { INIT, notRunning, shimOf, type Entry } from "./lifecycle/entry.ts";
 import { volumesOf } from "./lifecycle/prepare-mounts.ts";
+import { imageMountsOf } from "./lifecycle/image-mounts.ts";
 import { pauseContainer, unpauseContainer } from "./lifecycle/pause.ts";
 import { placesIn } from "./lifecycle/places.ts";
 import { noSuchContainer, registry, type Registry } from "./lifecycle/registry.ts";
@@ -116,7 +117,10 @@ function volumeUsers(containers: Registry, name: string): { all: string[]; runni
 
 function imageUsers({ registry: containers }: EngineContext, imageId: string): ImageUser[] {
   return Array.from(containers.entries())
-    .filter(({ record }) => record.config.imageId === imageId)
+    .filter(
+      ({ record: { config } }) =>
+        config.imageId === imageId || imageMountsOf(config).some(({ mount }) => mount.imageId === imageId),
+    )
     .map(({ id, record }) => ({ containerId: id, running: isUp(record.state) }));
 }
 

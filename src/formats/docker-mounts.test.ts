@@ -64,7 +64,13 @@ test("mount documents", () => {
     () => parseMount({ Type: "nope", Target: "/b" }, there),
     'invalid mount config for type "nope": mount type unknown',
   );
-  assert.throws(() => parseMount({ Type: "image", Source: "x", Target: "/b" }, there), { code: "unsupported" });
+  assert.deepEqual(parseMount({ Type: "image", Source: "x", Target: "/b" }, there), {
+    kind: "image",
+    image: "x",
+    target: "/b",
+    subpath: undefined,
+  });
+  assert.throws(() => parseMount({ Type: "cluster", Source: "x", Target: "/b" }, there), { code: "unsupported" });
   assert.deepEqual(
     parseMount(
       { Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 1024, Mode: 0o700, Options: [["exec"]] } },

@@ -13,6 +13,14 @@ export type MountRequest =
       /** Make the source directory when it is missing (`-v` does, `--mount` does not unless asked). */
       readonly create: boolean;
       readonly recursive: boolean;
+      /** Only the mount itself is read-only, not those below it. */
+      readonly shallowReadonly?: boolean;
+    }
+  | {
+      readonly kind: "image";
+      readonly image: string;
+      readonly target: string;
+      readonly subpath: string | undefined;
     }
   | {
       readonly kind: "volume";
@@ -112,6 +120,7 @@ export function parseMount(mount: DockerMount, exists: (path: string) => boolean
     case "tmpfs":
       return tmpfsMount(mount, cleanPath(target), fail);
     case "image":
+      return imageMount(mount, cleanPath(target), fail);
     case "cluster":
     case "npipe":
       throw new GantryError("unsupported", `mounts of type "${type}" are not supported`, { field: "Mounts" });
@@ -139,15 +148,23 @@ function bindMount(mount: DockerMount, target: string, exists: (path: string) =>
     propagation: options.Propagation || undefined,
     create: options.CreateMountpoint ?? false,
     recursive: !options.NonRecursive,
+    ...(options.ReadOnlyNonRecursive && { shallowReadonly: true }),
   };
 }
 
-/** A read-only bind is so for the mounts below it too. */
+function imageMount(mount: DockerMount, target: string, fail: Fail): MountRequest {
+  const image = mount.Source ?? "";
+  if (image === "") throw fail("field Source must not be empty");
+  const subpath = mount.ImageOptions?.Subpath || undefined;
+  if (subpath !== undefined && !isLocal(subpath)) throw fail("subpath must be a relative path within the image");
+  return { kind: "image", image, target, subpath };
+}
+
+/** A read-only bind is so for the mounts below it too, unless it says otherwise. */
 function checkReadOnly({ ReadOnly, BindOptions: options = {} }: DockerMount, fail: Fail): void {
   if (options.ReadOnlyNonRecursive && options.ReadOnlyForceRecursive)
     throw fail("bind.readonly-non-recursive and bind.readonly-force-recursive conflict");
-  if (options.ReadOnlyNonRecursive && ReadOnly)
-    throw new GantryError("unsupported", "BindOptions.ReadOnlyNonRecursive is not supported", { field: "Mounts" });
+  if (options.ReadOnlyNonRecursive && !ReadOnly) throw fail("ReadOnlyNonRecursive requires ReadOnly to be specified");
   if (!options.ReadOnlyForceRecursive) return;
   if (!ReadOnly) throw fail("ReadOnlyForceRecursive requires ReadOnly to be specified");
   if (options.NonRecursive) throw fail("ReadOnlyForceRecursive conflicts with NonRecursive");
@@ -276,7 +293,7 @@ function cleanTarget(target: string, raw: string): string {
   if (cleanPath(target) === "/")
     throw new GantryError(
       "invalid",
-      `invalid volume specification: '${raw}': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
+      `invalid volume specification: '${raw}': invalid mount config for type "${raw.startsWith("/") && raw.includes(":") ? "bind" : "volume"}": invalid specification: destination can't be '/'`,
     );
   if (!posix.isAbsolute(target)) {
     throw new GantryError(

@@ -38,7 +38,7 @@ export function execs(context: EngineContext, store: ExecStore): Execs {
       if (config.args.length === 0 || config.args[0] === "")
         throw new GantryError("invalid", "No exec command specified", { container: containerId });
       const exec = store.add(hexId(context.random), entry, config);
-      containerEvent(context, entry, `exec_create: ${config.args.join(" ")}`, { execID: exec.id });
+      containerEvent(context, entry, `exec_create: ${commandText(config.args)}`, { execID: exec.id });
       return execView(exec);
     },
     get: (id) => execView(store.get(id)),
@@ -52,6 +52,9 @@ export function execs(context: EngineContext, store: ExecStore): Execs {
     },
   };
 }
+
+/** The command, a space, its arguments: Docker writes the space without arguments too. */
+const commandText = ([command = "", ...args]: readonly string[]): string => `${command} ${args.join(" ")}`;
 
 function refuseExec({ id, record }: Entry): void {
   switch (record.state.status) {
@@ -82,7 +85,7 @@ async function startExec(
     );
   // Taken from here on: a second start finds it running.
   exec.state = { status: "running", pid: 0 };
-  containerEvent(context, entry, `exec_start: ${config.args.join(" ")}`, { execID: exec.id });
+  containerEvent(context, entry, `exec_start: ${commandText(config.args)}`, { execID: exec.id });
   try {
     return await spawnExec(context, store, exec, options);
   } catch (error) {

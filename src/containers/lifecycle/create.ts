@@ -8,6 +8,7 @@ import { copyUpVolumes } from "../files/copy-up.ts";
 import { mountPoint } from "../spec/mount-points.ts";
 import { containerEvent, type EngineContext } from "./context.ts";
 import { newEntry } from "./entry.ts";
+import { imageLayer, imageMountPath, imageMountsOf } from "./image-mounts.ts";
 import { NEVER_STARTED, type ContainerRecord } from "./record.ts";
 import { undoList, type Undo } from "./undo.ts";
 
@@ -25,6 +26,10 @@ export async function createContainer(context: EngineContext, config: ContainerC
     mkdirSync(places.container(id), { mode: 0o710 });
     undo.add(() => rm(places.container(id), { recursive: true, force: true }));
     const mounts = await resolveMounts(context, id, config, undo);
+    for (const { mount, index } of imageMountsOf(config)) {
+      undo.add(() => context.images.removeSnapshot(imageLayer(id, index)));
+      await context.images.createSnapshot(imageLayer(id, index), mount.imageId);
+    }
     // A sandbox has no root file system.
     if (config.imageId !== undefined) {
       undo.add(() => context.images.removeSnapshot(id));
@@ -55,22 +60,23 @@ export async function createContainer(context: EngineContext, config: ContainerC
 function completed(config: ContainerConfig, id: string): ContainerConfig {
   if (config.hostname !== "") return config;
   const { network, uts } = config.namespaces;
-  if ((network.kind === "host" && network.netns === undefined) || uts.kind === "host") return { ...config, hostname: hostname() };
+  if ((network.kind === "host" && network.netns === undefined) || uts.kind === "host")
+    return { ...config, hostname: hostname() };
   return { ...config, hostname: id.slice(0, 12) };
 }
 
 async function resolveMounts(
-  { volumes }: EngineContext,
+  { volumes, places }: EngineContext,
   id: string,
   config: ContainerConfig,
   undo: Undo,
 ): Promise<MountPoint[]> {
   const points: MountPoint[] = [];
-  for (const mount of config.mounts) {
+  for (const [index, mount] of config.mounts.entries()) {
     const volume = mount.kind === "volume" ? await volumes.ensure(mount.name, id) : undefined;
     if (volume && mount.kind === "volume" && mount.name === undefined)
       undo.add(() => volumes.remove(volume.name, true));
-    const point = mountPoint(mount, volume);
+    const point = mountPoint(mount, { volume, imagePath: imageMountPath(places, id, index) });
     if (points.some(({ destination }) => destination === point.destination))
       throw new GantryError("invalid", `Duplicate mount point: ${point.destination}`, { target: point.destination });
     points.push(point);

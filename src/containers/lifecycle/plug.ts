@@ -63,9 +63,9 @@ export function networkOf({ networks }: Pick<EngineContext, "networks">, referen
   throw new GantryError("not-found", `network ${reference} not found`, { network: reference });
 }
 
-/** Names that resolve to the container on a network, beside its own: the short id, what the user gave, its host name. */
+/** Names that resolve to the container on a network, beside its own: what the user gave, the short id, its host name. */
 function aliasesOf({ id, record }: Entry, { aliases }: NetworkAttachment): string[] {
-  return Array.from(new Set([id.slice(0, 12), ...aliases, record.config.hostname].filter(Boolean)));
+  return Array.from(new Set([...aliases, id.slice(0, 12), record.config.hostname].filter(Boolean)));
 }
 
 function freeInterface(endpoints: readonly Endpoint[]): string {

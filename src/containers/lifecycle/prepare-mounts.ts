@@ -1,19 +1,29 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { GantryError } from "#base/errors.ts";
 import type { OciMount } from "#formats/oci-spec.ts";
+import type { MountPoint } from "../engine.ts";
 import { cleanTarget, userMounts } from "../spec/mount-points.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
+import { mountImages, unmountImages } from "./image-mounts.ts";
 
 /** Makes ready what a container mounts: sources that may be made are made, volumes with options are mounted. */
 export async function prepareMounts(
-  { volumes }: Pick<EngineContext, "volumes">,
+  context: Pick<EngineContext, "volumes" | "images" | "places">,
   entry: Entry,
 ): Promise<readonly OciMount[]> {
   const { config, mounts } = entry.record;
   for (const mount of config.mounts) if (mount.kind === "bind") prepareSource(mount.source, mount.create);
-  for (const { type, name } of mounts) if (type === "volume" && name !== undefined) await volumes.activate(name);
-  return userMounts(config.mounts, mounts, config.namespaces.user !== undefined);
+  mountImages(context, entry);
+  const placed: MountPoint[] = [];
+  for (const point of mounts) placed.push(await activated(context.volumes, point, entry.id));
+  return userMounts(config.mounts, placed, config.namespaces.user !== undefined);
+}
+
+/** A plugin's volume lies where the plugin says at each start. */
+async function activated(volumes: EngineContext["volumes"], point: MountPoint, id: string): Promise<MountPoint> {
+  if (point.type !== "volume" || point.name === undefined) return point;
+  return { ...point, source: await volumes.activate(point.name, id) };
 }
 
 /** Mounts that bind a path below their source, by destination. */
@@ -31,17 +41,21 @@ export function volumeEvents(
   { id, record }: Entry,
   action: "mount" | "unmount",
 ): void {
-  for (const { type, name = "", destination, readonly, propagation } of record.mounts) {
+  for (const { type, name = "", destination, driver = "local", readonly, propagation } of record.mounts) {
     if (type !== "volume") continue;
     const place = { destination, propagation, "read/write": String(!readonly) };
-    const attributes = { container: id, driver: "local", ...(action === "mount" ? place : {}) };
+    const attributes = { container: id, driver, ...(action === "mount" ? place : {}) };
     events.record({ type: "volume", action, actorId: name, attributes });
   }
 }
 
-/** After the end of a run: volumes with options are unmounted when no one else uses them. */
-export async function deactivateVolumes({ volumes }: Pick<EngineContext, "volumes">, entry: Entry): Promise<void> {
-  for (const name of volumesOf(entry)) await volumes.deactivate(name, entry.id);
+/** After the end of a run: images are unmounted, and volumes with options when no one else uses them. */
+export async function deactivateVolumes(
+  context: Pick<EngineContext, "volumes" | "places">,
+  entry: Entry,
+): Promise<void> {
+  unmountImages(context, entry);
+  for (const name of volumesOf(entry)) await context.volumes.deactivate(name, entry.id);
 }
 
 /** Volumes that a container has, by name. */

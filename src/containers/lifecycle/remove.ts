@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { errorText, GantryError } from "#base/errors.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
+import { imageLayer, imageMountsOf } from "./image-mounts.ts";
 import { volumesOf } from "./prepare-mounts.ts";
 import { cancelRestart } from "./schedule-restart.ts";
 import { isUp, lastExit, type RecordState } from "./state.ts";
@@ -77,7 +78,8 @@ export async function removeDown(context: EngineContext, entry: Entry, volumes: 
   registry.delete(entry);
   context.execs.forget(entry);
   containerEvent(context, entry, "destroy");
-  entry.removed.emit(exitOf(before));
+  // Who waits for the removal hears of its failures only: why a start failed was told to who started it (moby, container/state).
+  entry.removed.emit({ ...exitOf(before), error: "" });
 }
 
 const exitOf = (state: RecordState) => lastExit(state) ?? { code: 0, oomKilled: false, error: "", at: 0 };
@@ -85,6 +87,8 @@ const exitOf = (state: RecordState) => lastExit(state) ?? { code: 0, oomKilled: 
 async function removeParts(context: EngineContext, entry: Entry, volumes: boolean): Promise<void> {
   for (const waiting of entry.waiting) waiting.fail(new GantryError("conflict", `container ${entry.id} was removed`));
   await context.images.removeSnapshot(entry.id);
+  for (const { index } of imageMountsOf(entry.record.config))
+    await context.images.removeSnapshot(imageLayer(entry.id, index));
   if (volumes) await removeAnonymousVolumes(context, entry);
   removeDirectory(context, entry.id);
 }

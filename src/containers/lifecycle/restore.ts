@@ -144,6 +144,8 @@ function exists(cgroup: ReturnType<typeof openCgroup>): boolean {
 /** A directory without a record: the creation was never acknowledged. */
 async function undoCreation(context: EngineContext, id: string): Promise<void> {
   await context.images.removeSnapshot(id);
+  for (const { id: layer } of context.images.snapshots())
+    if (ownerOf(layer) === id) await context.images.removeSnapshot(layer);
   for (const name of context.volumes.madeFor(id)) await context.volumes.remove(name, true);
   await rm(context.places.container(id), { recursive: true, force: true });
 }
@@ -152,7 +154,7 @@ async function undoCreation(context: EngineContext, id: string): Promise<void> {
 async function sweep(context: EngineContext, known: ReadonlySet<string>): Promise<void> {
   const { images, places } = context;
   for (const { id } of images.snapshots())
-    if (isContainerId(id) && !known.has(id))
+    if (isContainerId(ownerOf(id)) && !known.has(ownerOf(id)))
       await attempt(context, "removing a left layer", id, () => images.removeSnapshot(id));
   for (const id of namesIn(places.shims))
     if (!known.has(id)) await attempt(context, "ending a left shim", id, () => endLeftShim(context, id));
@@ -161,7 +163,10 @@ async function sweep(context: EngineContext, known: ReadonlySet<string>): Promis
       await attempt(context, "releasing left shared memory", id, () => unmountSharedMemory(context, id));
 }
 
+/** Of a container's own layer, and of those of images that are mounted into it. */
 const isContainerId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
+
+const ownerOf = (layer: string): string => layer.replace(/-image-\d+$/, "");
 
 function namesIn(directory: string): string[] {
   try {

@@ -14,7 +14,7 @@ test("commands that are not there or cannot be executed, in runc's words and wit
     ["/nosuch", 2, 'exec: "/nosuch": stat /nosuch: no such file or directory', 127],
     ["/etc/passwd/x", 20, 'exec: "/etc/passwd/x": stat /etc/passwd/x: not a directory', 127],
     ["/etc/passwd", 13, 'exec: "/etc/passwd": permission denied', 126],
-    ["/etc", 21, 'exec: "/etc": is a directory', 126],
+    ["/etc", 21, 'exec: "/etc": is a directory: permission denied', 126],
     ["passwd", 13, 'exec: "passwd": permission denied', 126],
     ["/script", 8, "exec /script: exec format error", 126],
   ];

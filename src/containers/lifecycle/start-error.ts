@@ -43,7 +43,7 @@ function execReason(command: string, errno: number): string {
   if (command.includes("/")) {
     if (errno === ENOENT || errno === ENOTDIR) return `exec: ${quoted}: stat ${command}: ${errnoText(errno)}`;
     if (errno === EACCES) return `exec: ${quoted}: permission denied`;
-    if (errno === EISDIR) return `exec: ${quoted}: is a directory`;
+    if (errno === EISDIR) return `exec: ${quoted}: is a directory: permission denied`;
   } else if (errno === ENOENT || errno === EACCES || errno === ENOTDIR) {
     return errno === EACCES
       ? `exec: ${quoted}: permission denied`

@@ -85,7 +85,9 @@ test("joined namespaces go by path, and the user's mounts replace the defaults",
     },
     { kind: "volume", name: "v", target: "/etc/hosts", readonly: false, copyUp: true },
   ] as const;
-  const points = mounts.map((mount) => mountPoint(mount, { name: "v", mountpoint: "/volumes/v/_data" }));
+  const points = mounts.map((mount) =>
+    mountPoint(mount, { volume: { name: "v", mountpoint: "/volumes/v/_data", driver: "local" } }),
+  );
   const spec = buildSpec(
     {
       ...config,

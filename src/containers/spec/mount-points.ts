@@ -4,7 +4,11 @@ import type { OciMount } from "#formats/oci-spec.ts";
 import type { MountConfig, MountPoint } from "../engine.ts";
 
 /** What a mount of the configuration came to: shown by inspect, and bound at each start. */
-export function mountPoint(config: MountConfig, volume: { name: string; mountpoint: string } | undefined): MountPoint {
+export function mountPoint(
+  config: MountConfig,
+  found: { volume?: { name: string; mountpoint: string; driver: string } | undefined; imagePath?: string },
+): MountPoint {
+  const { volume } = found;
   const destination = cleanTarget(config.target);
   switch (config.kind) {
     case "tmpfs":
@@ -25,6 +29,16 @@ export function mountPoint(config: MountConfig, volume: { name: string; mountpoi
         readonly: config.readonly,
         propagation: config.propagation || DEFAULT_PROPAGATION,
       };
+    case "image":
+      return {
+        type: "image",
+        name: config.image,
+        source: found.imagePath ?? "",
+        destination,
+        mode: "",
+        readonly: true,
+        propagation: DEFAULT_PROPAGATION,
+      };
     case "volume":
       if (!volume) throw new GantryError("internal", `mount of ${destination}: its volume is not known`);
       return {
@@ -32,7 +46,7 @@ export function mountPoint(config: MountConfig, volume: { name: string; mountpoi
         name: volume.name,
         source: volume.mountpoint,
         destination,
-        driver: "local",
+        driver: volume.driver,
         mode: config.readonly ? "ro" : "z",
         readonly: config.readonly,
         propagation: "",
@@ -75,6 +89,8 @@ function ociMount(config: MountConfig, point: MountPoint | undefined, inUserName
       source: "tmpfs",
       options: mergeTmpfsOptions([...TMPFS_OPTIONS, ...config.options]),
     };
+  if (config.kind === "image")
+    return { destination, type: "bind", source: point?.source ?? "", options: ["rbind", "rro", DEFAULT_PROPAGATION] };
   const recursive = config.kind === "volume" || config.recursive;
   const propagation = (config.kind === "bind" && config.propagation) || DEFAULT_PROPAGATION;
   const mapped = inUserNamespace && (config.kind === "volume" || config.mapIds === true);

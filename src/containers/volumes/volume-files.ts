@@ -12,6 +12,10 @@ export interface VolumeRecord {
   readonly options: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly anonymous: boolean;
+  /** Of a plugin's volume: its name, where it said that the volume lies, and its scope. */
+  readonly driver?: string;
+  readonly mountpoint?: string;
+  readonly scope?: string;
   /** The container that it was made for when it was created. */
   readonly madeFor?: string;
 }

@@ -18,7 +18,9 @@ export interface InspectInputs {
 export function inspectDocument({ container, snapshot, findNetwork, sizes }: InspectInputs): object {
   const { config } = container;
   const { Config, HostConfig } = originOf(container);
-  const directory = container.logPath === "" ? "" : dirname(container.logPath);
+  // Docker makes a container's files at its first start.
+  const started = container.state.status !== "created" || container.state.exit !== undefined;
+  const directory = container.logPath === "" || !started ? "" : dirname(container.logPath);
   const file = (name: string, given: string | undefined): string =>
     given ?? (directory === "" ? "" : join(directory, name));
   return {
@@ -31,7 +33,7 @@ export function inspectDocument({ container, snapshot, findNetwork, sizes }: Ins
     ResolvConfPath: file("resolv.conf", config.hostFiles?.resolvConf),
     HostnamePath: file("hostname", config.hostFiles?.hostname),
     HostsPath: file("hosts", config.hostFiles?.hosts),
-    LogPath: container.logPath,
+    LogPath: directory === "" ? "" : container.logPath,
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
     Driver: snapshot?.driver ?? "overlay2",

@@ -59,10 +59,9 @@ function stopOptions({ query, version }: Call): { signal?: number; timeoutSecond
 export function killHandler(deps: Deps): Handler {
   return async (call) => {
     const reference = param(call);
-    const signal = parseSignal(call.query.text("signal") || "KILL");
     const { id } = deps.engine.get(reference);
     try {
-      await deps.engine.kill(id, signal);
+      await deps.engine.kill(id, parseSignal(call.query.text("signal") || "KILL"));
     } catch (error) {
       if (!isGantryError(error)) throw error;
       throw new GantryError(
@@ -89,12 +88,12 @@ export function renameHandler(deps: Deps): Handler {
   return async (call) => {
     const name = call.query.text("name").replace(/^\//, "");
     if (name === "") throw new GantryError("invalid", "Neither old nor new names may be empty");
+    const { id } = deps.engine.get(param(call));
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-      throw new GantryError("invalid", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
-        name,
-      });
+      const rule = `Invalid container name (/${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`;
+      throw new GantryError("invalid", `Error when allocating new name: ${rule}`, { name });
     }
-    await deps.engine.rename(deps.engine.get(param(call)).id, name);
+    await deps.engine.rename(id, name);
     empty(call.response);
   };
 }
@@ -103,10 +102,29 @@ export function renameHandler(deps: Deps): Handler {
 export function removeHandler(deps: Deps): Handler {
   return async (call) => {
     const { query } = call;
-    if (query.flag("link")) throw new GantryError("unsupported", "removing links is not supported", { field: "link" });
-    await deps.engine.remove(deps.engine.get(param(call)).id, { force: query.flag("force"), volumes: query.flag("v") });
+    const reference = param(call);
+    if (query.flag("link")) throw linkRemoval(reference);
+    const { id, name } = deps.engine.get(reference);
+    try {
+      await deps.engine.remove(id, { force: query.flag("force"), volumes: query.flag("v") });
+    } catch (error) {
+      // The client hears of the container by the name that it used.
+      if (!isGantryError(error, "conflict")) throw error;
+      throw new GantryError(
+        error.code,
+        error.message.replace(JSON.stringify(`/${name}`), JSON.stringify(reference)),
+        error.details,
+        error,
+      );
+    }
     empty(call.response);
   };
+}
+
+function linkRemoval(reference: string): GantryError {
+  return reference.replace(/^\//, "").includes("/")
+    ? new GantryError("unsupported", "removing links is not supported", { field: "link" })
+    : new GantryError("internal", "Conflict, cannot remove the default link name of the container");
 }
 
 /** POST /containers/{name}/resize. */
@@ -120,9 +138,10 @@ export function resizeHandler(deps: Deps): Handler {
 
 /** The `h` and `w` parameters. Throws `invalid` without both. */
 export function terminalSize({ query }: Call): { rows: number; columns: number } {
-  const rows = query.integer("h");
-  const columns = query.integer("w");
-  if (rows === undefined || columns === undefined)
-    throw new GantryError("invalid", 'strconv.Atoi: parsing "": invalid syntax');
-  return { rows, columns };
+  const size = (parameter: string, what: string): number => {
+    const text = query.text(parameter);
+    if (/^\d{1,5}$/.test(text)) return Number(text);
+    throw new GantryError("invalid", `invalid resize ${what} ${JSON.stringify(text)}: invalid syntax`, { parameter });
+  };
+  return { rows: size("h", "height"), columns: size("w", "width") };
 }

@@ -107,12 +107,35 @@ function selectContainers(
 
 function checkFilters(filters: Filters): void {
   const status = filters.get("status")?.find((value) => !STATUSES.includes(value));
-  if (status !== undefined) throw new GantryError("invalid", `invalid filter 'status=${status}'`);
+  if (status !== undefined)
+    throw new GantryError(
+      "invalid",
+      `invalid filter 'status=${status}': invalid value for state (${status}): must be one of ${STATUSES.join(", ")}`,
+    );
   const health = filters.get("health")?.find((value) => !HEALTH.includes(value));
-  if (health !== undefined) throw new GantryError("invalid", `invalid filter 'health=${health}'`);
+  if (health !== undefined)
+    throw new GantryError(
+      "invalid",
+      `invalid filter 'health=${health}': invalid value for health (${health}): must be one of ${HEALTH.join(", ")}`,
+    );
   const exited = filters.get("exited")?.find((value) => !/^-?\d+$/.test(value));
-  if (exited !== undefined) throw new GantryError("invalid", `invalid filter 'exited=${exited}'`);
+  if (exited !== undefined)
+    throw new GantryError(
+      "invalid",
+      `invalid filter 'exited=${exited}': strconv.Atoi: parsing ${JSON.stringify(exited)}: invalid syntax`,
+    );
+  for (const field of ["publish", "expose"]) for (const spec of filters.get(field) ?? []) checkPort(field, spec);
   booleanFilter(filters, "is-task", false);
+}
+
+function checkPort(field: string, spec: string): void {
+  const wrong = spec
+    .replace(/\/(tcp|udp|sctp)$/i, "")
+    .split("-")
+    .find((port) => !/^\d{1,5}$/.test(port));
+  if (wrong === undefined) return;
+  const reason = `strconv.ParseUint: parsing ${JSON.stringify(wrong)}: invalid syntax`;
+  throw new GantryError("invalid", `error while looking up for ${field} ${spec}: ${reason}`);
 }
 
 function containerMatcher(deps: Deps, filters: Filters): (container: Container) => boolean {

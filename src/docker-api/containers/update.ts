@@ -48,7 +48,7 @@ async function updateContainer(deps: Deps, container: Container, request: Update
     );
   }
   const asked = checkResources(request, deps.host.limits, true);
-  const next = mergeLimits(current, asked.resources);
+  const next = mergeLimits(container.id, current, asked.resources);
   const restartPolicy = request.RestartPolicy?.Name ? parseRestartPolicy(request.RestartPolicy, false) : undefined;
   if (restartPolicy && request.RestartPolicy) next.RestartPolicy = { MaximumRetryCount: 0, ...request.RestartPolicy };
   await deps.engine.update(container.id, {
@@ -59,8 +59,8 @@ async function updateContainer(deps: Deps, container: Container, request: Update
   return asked.warnings;
 }
 
-function mergeLimits(current: DockerHostConfig, asked: UpdateRequest): DockerHostConfig {
-  refuseConflicts(current, asked);
+function mergeLimits(id: string, current: DockerHostConfig, asked: UpdateRequest): DockerHostConfig {
+  refuseConflicts(id, current, asked);
   const next: Record<string, unknown> = { ...current };
   for (const field of UPDATABLE) if (asked[field]) next[field] = asked[field];
   if (asked.PidsLimit !== undefined) next["PidsLimit"] = asked.PidsLimit <= 0 ? 0 : asked.PidsLimit;
@@ -69,8 +69,9 @@ function mergeLimits(current: DockerHostConfig, asked: UpdateRequest): DockerHos
 }
 
 /** In Docker's words. */
-function refuseConflicts(current: DockerHostConfig, asked: UpdateRequest): void {
-  const conflict = (message: string): GantryError => new GantryError("invalid", message);
+function refuseConflicts(id: string, current: DockerHostConfig, asked: UpdateRequest): void {
+  const conflict = (message: string): GantryError =>
+    new GantryError("internal", `Cannot update container ${id}: ${message}`);
   if (asked.CpuPeriod && current.NanoCpus)
     throw conflict("Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
   if (asked.CpuQuota && current.NanoCpus)

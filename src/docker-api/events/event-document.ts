@@ -1,24 +1,6 @@
 import { matchesExactly, matchesLabels, type Filters } from "#formats/docker-filters.ts";
 import type { EngineEvent } from "#containers/engine.ts";
 
-/** Fields that `docker events --filter` knows (moby daemon/events/filter.go). */
-export const EVENT_FILTERS = [
-  "container",
-  "daemon",
-  "event",
-  "image",
-  "label",
-  "network",
-  "node",
-  "plugin",
-  "scope",
-  "service",
-  "type",
-  "volume",
-  "secret",
-  "config",
-];
-
 /** Docker's event message. `status`, `id` and `from` are the old form, until API 1.51. */
 export function eventDocument(event: EngineEvent, version: number): object {
   const { type, action, actorId, attributes, timeNanos } = event;

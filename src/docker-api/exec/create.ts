@@ -30,12 +30,9 @@ export function createExecHandler(deps: Deps): Handler {
       case "running":
         break;
       case "paused":
-        throw new GantryError("conflict", `Container ${container.id} is paused, unpause the container before exec`);
+        throw new GantryError("conflict", `Container ${reference} is paused, unpause the container before exec`);
       case "restarting":
-        throw new GantryError(
-          "conflict",
-          `Container ${container.id} is restarting, wait until the container is running`,
-        );
+        throw new GantryError("conflict", `Container ${reference} is restarting, wait until the container is running`);
       default:
         throw new GantryError("conflict", `container ${container.id} is not running`);
     }

@@ -47,6 +47,8 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
+    if (error instanceof SyntaxError && error.message.startsWith("Unexpected non-whitespace character after JSON"))
+      throw new GantryError("invalid", "unexpected content after JSON", {}, error);
     throw new GantryError(
       "invalid",
       `invalid JSON: ${error instanceof Error ? error.message : String(error)}`,

@@ -8,7 +8,7 @@ export interface Query {
   has(name: string): boolean;
   /** Docker's truth: absent, "", "0", "no", "false" and "none" are false, everything else is true. */
   flag(name: string, fallback?: boolean): boolean;
-  /** A whole number; undefined when absent or empty. Throws `invalid`. */
+  /** A whole number; undefined when absent or empty. Throws `internal`, as Docker does. */
   integer(name: string): number | undefined;
 }
 
@@ -26,7 +26,8 @@ export function queryOf(parameters: URLSearchParams): Query {
       const value = text(name);
       if (value === "") return undefined;
       if (!/^[+-]?\d{1,15}$/.test(value)) {
-        throw new GantryError("invalid", `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`, {
+        // 500 with Docker too.
+        throw new GantryError("internal", `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`, {
           parameter: name,
         });
       }

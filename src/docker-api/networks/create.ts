@@ -4,7 +4,7 @@ import type { NetworkConfig } from "#network/networks.ts";
 import type { Deps } from "../deps.ts";
 import { jsonBody, type Handler } from "../http/call.ts";
 import { json } from "../http/reply.ts";
-import { PREDEFINED } from "./read.ts";
+import { PREDEFINED } from "./predefined.ts";
 
 const networkRequest = object({
   Name: text,
@@ -46,17 +46,13 @@ export function createNetworkHandler(deps: Deps): Handler {
 function networkConfig(request: NetworkRequest): NetworkConfig {
   const name = (request.Name ?? "").trim();
   const driver = request.Driver || "bridge";
-  if (name === "") throw new GantryError("invalid", "invalid network name: name is empty");
+  if (name === "") throw new GantryError("invalid", "invalid name: name is empty");
   if (PREDEFINED.has(name))
     throw new GantryError("forbidden", `operation is not permitted on predefined ${name} network`, { name });
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
-    throw new GantryError("invalid", `invalid network name: ${name}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
-      name,
-    });
   if (driver === "host" || driver === "null")
     throw new GantryError("forbidden", `only one instance of "${driver}" network is allowed`, { driver });
   if (driver !== "bridge")
-    throw new GantryError("not-found", `could not find plugin ${driver} in v1 plugin registry: plugin not found`, {
+    throw new GantryError("not-found", `plugin ${JSON.stringify(driver)} not found`, {
       driver,
     });
   refuseUnsupported(request);

@@ -1,6 +1,7 @@
 import type { Container } from "#containers/engine.ts";
 import { formatTime } from "#formats/docker-time.ts";
 import type { Endpoint, Network } from "#network/networks.ts";
+import { PREDEFINED } from "./predefined.ts";
 
 /** A network as list and inspect show it; `endpoints` only for inspect. */
 export function networkDocument(
@@ -16,7 +17,12 @@ export function networkDocument(
     Driver: network.driver,
     EnableIPv4: true,
     EnableIPv6: network.enableIPv6,
-    IPAM: { Driver: "default", Options: null, Config: network.ipam.map(ipamDocument) },
+    IPAM: {
+      Driver: "default",
+      // A client's request carries empty options; Docker's own networks were made without any.
+      Options: PREDEFINED.has(network.name) ? null : {},
+      Config: network.ipam.length > 0 ? network.ipam.map(ipamDocument) : null,
+    },
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,

@@ -7,7 +7,8 @@ import { attachmentOf } from "../containers/create/networks.ts";
 import { pruneUntil } from "../containers/prune.ts";
 import { jsonBody, param, type Handler } from "../http/call.ts";
 import { empty, json } from "../http/reply.ts";
-import { getNetwork, PREDEFINED, visibleNetworks } from "./read.ts";
+import { PREDEFINED } from "./predefined.ts";
+import { getNetwork, visibleNetworks } from "./read.ts";
 
 const connectRequest = object({ Container: text, EndpointConfig: endpointSettings });
 const disconnectRequest = object({ Container: text, Force: flag });
@@ -27,7 +28,7 @@ export function removeNetworkHandler(deps: Deps): Handler {
         ({ owner, id }) =>
           `name:${JSON.stringify(deps.engine.find(owner)?.name ?? owner)} id:${JSON.stringify(id.slice(0, 12))}`,
       );
-      const reason = `network ${network.name} id ${network.id} has active endpoints (${names.join(", ")})`;
+      const reason = `network ${network.name} has active endpoints (${names.join(", ")})`;
       throw new GantryError("forbidden", `error while removing network: ${reason}`, { network: network.name });
     }
     await deps.networks.remove(network.id);
@@ -54,6 +55,16 @@ export function connectHandler(deps: Deps): Handler {
         "container sharing network namespace with another container or host cannot be connected to any other network",
       );
     }
+    if (network.name === "host")
+      throw new GantryError(
+        "forbidden",
+        "cannot connect container to host network - container must be created in host network mode",
+      );
+    if (network.name === "none")
+      throw new GantryError(
+        "invalid",
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+      );
     const attachment = attachmentOf(network.name, request.EndpointConfig ?? {});
     await deps.engine.connect(container.id, { ...attachment, ports: [] });
     empty(call.response, 200);
@@ -65,7 +76,11 @@ export function disconnectHandler(deps: Deps): Handler {
   return async (call) => {
     const request = await jsonBody(call, disconnectRequest);
     const network = getNetwork(deps, param(call));
-    const container = deps.engine.get(request.Container ?? "");
+    const reference = request.Container ?? "";
+    // The container may be gone, and its endpoint left: that is what `force` is for.
+    if (request.Force && !deps.engine.find(reference))
+      throw new GantryError("not-found", `endpoint ${reference} not found`, { container: reference });
+    const container = deps.engine.get(reference);
     await deps.engine.disconnect(container.id, network.name, request.Force ?? false);
     empty(call.response, 200);
   };

@@ -13,11 +13,9 @@ import type { Deps } from "../deps.ts";
 import { param, type Handler } from "../http/call.ts";
 import { json } from "../http/reply.ts";
 import { networkDocument } from "./documents.ts";
+import { PREDEFINED } from "./predefined.ts";
 
 const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
-
-/** Docker's own networks, which can be neither made nor removed. */
-export const PREDEFINED = new Set(["bridge", "host", "none", "default"]);
 
 /** GET /networks. */
 export function listNetworksHandler(deps: Deps): Handler {
@@ -43,7 +41,7 @@ export function visibleNetworks(deps: Deps): Network[] {
 function networkMatcher(deps: Deps, filters: Filters): (network: Network) => boolean {
   const dangling = filters.has("dangling") ? booleanFilter(filters, "dangling", false) : undefined;
   const type = filters.get("type")?.find((value) => value !== "custom" && value !== "builtin");
-  if (type !== undefined) throw new GantryError("invalid", `invalid filter 'type=${type}'`);
+  if (type !== undefined) throw new GantryError("invalid", `invalid filter: 'type'='${type}'`);
   return (network) =>
     matchesPattern(filters, "name", network.name) &&
     matchesPattern(filters, "id", network.id) &&

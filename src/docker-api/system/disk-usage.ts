@@ -20,7 +20,7 @@ export function diskUsageHandler(deps: Deps): Handler {
     json(response, 200, {
       ...(wants("image") && (await imageUsage(deps))),
       ...(wants("container") && { Containers: await containerUsage(deps) }),
-      ...(wants("volume") && { Volumes: volumeUsage(deps) }),
+      ...(wants("volume") && { Volumes: await volumeUsage(deps) }),
       ...(wants("build-cache") && { BuildCache: buildCache(deps) }),
     });
   };
@@ -52,11 +52,15 @@ function containerUsage(deps: Deps): Promise<object[]> {
   );
 }
 
-function volumeUsage({ engine: { volumes } }: Deps): object[] {
-  return volumes.list().map((volume) => ({
-    ...volumeDocument(volume),
-    UsageData: { RefCount: volumes.users(volume.name).length, Size: -1 },
-  }));
+/** Docker leaves out what options mount somewhere else. */
+function volumeUsage({ engine: { volumes } }: Deps): Promise<object[]> {
+  const local = volumes.list().filter(({ driver, options }) => driver === "local" && Object.keys(options).length === 0);
+  return Promise.all(
+    local.map(async (volume) => ({
+      ...volumeDocument(volume),
+      UsageData: { RefCount: volumes.users(volume.name).length, Size: await volumes.sizeBytes(volume.name) },
+    })),
+  );
 }
 
 /** Images of steps that no user named, as BuildKit's records. */

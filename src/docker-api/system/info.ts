@@ -29,7 +29,7 @@ function infoDocument(deps: Deps): object {
       ["userxattr", "false"],
     ],
     Plugins: {
-      Volume: ["local"],
+      Volume: engine.volumes.drivers(),
       Network: ["bridge", "host", "null"],
       Authorization: null,
       Log: ["json-file", "local", "none"],

@@ -1,8 +1,8 @@
 import type { Volume } from "#containers/engine.ts";
 import { formatTime } from "#formats/docker-time.ts";
 
-/** A volume as list and inspect show it. */
-export function volumeDocument(volume: Volume): object {
+/** A volume as list and inspect show it; `status` is what its plugin tells. */
+export function volumeDocument(volume: Volume, status?: Readonly<Record<string, unknown>>): object {
   const { labels, options } = volume;
   return {
     CreatedAt: formatTime(Math.floor(volume.createdAt / 1000) * 1000),
@@ -16,6 +16,7 @@ export function volumeDocument(volume: Volume): object {
     Mountpoint: volume.mountpoint,
     Name: volume.name,
     Options: Object.keys(options).length > 0 ? options : null,
-    Scope: "local",
+    Scope: volume.scope,
+    ...(status && Object.keys(status).length > 0 && { Status: status }),
   };
 }

@@ -39,13 +39,16 @@ export function listVolumesHandler(deps: Deps): Handler {
       )
       .filter(({ name }) => dangling === undefined || (volumes.users(name).length === 0) === dangling)
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    json(response, 200, { Volumes: chosen.map(volumeDocument), Warnings: null });
+    json(response, 200, { Volumes: chosen.map((each) => volumeDocument(each)), Warnings: null });
   };
 }
 
 /** GET /volumes/{name}. */
 export function inspectVolumeHandler(deps: Deps): Handler {
-  return async (call) => json(call.response, 200, volumeDocument(deps.engine.volumes.get(param(call))));
+  return async (call) => {
+    const volume = deps.engine.volumes.get(param(call));
+    json(call.response, 200, volumeDocument(volume, await deps.engine.volumes.status(volume.name)));
+  };
 }
 
 /** POST /volumes/create; a volume of that name that is there already is given back. */
@@ -87,15 +90,17 @@ export function pruneVolumesHandler(deps: Deps): Handler {
           volumes.users(volume.name).length === 0 &&
           matchesPruneLabels(filters, volume.labels),
       );
-    for (const { name } of unused) await volumes.remove(name, false);
-    deps.journal.record("volume", "prune", "", { reclaimed: "0" });
-    json(response, 200, {
-      VolumesDeleted: unused.length > 0 ? unused.map(({ name }) => name) : null,
-      SpaceReclaimed: 0,
-    });
+    let reclaimed = 0;
+    for (const { name } of unused) {
+      reclaimed += Math.max(0, await volumes.sizeBytes(name));
+      await volumes.remove(name, false);
+    }
+    deps.journal.record("volume", "prune", "", { reclaimed: String(reclaimed) });
+    json(response, 200, { VolumesDeleted: unused.map(({ name }) => name), SpaceReclaimed: reclaimed });
   };
 }
 
-function prunable({ driver, anonymous }: Volume, all: boolean): boolean {
-  return driver === "local" && (all || anonymous);
+/** What options mount somewhere else is not pruned (moby, volume/service). */
+function prunable({ driver, anonymous, options }: Volume, all: boolean): boolean {
+  return driver === "local" && (all || anonymous) && Object.keys(options).length === 0;
 }

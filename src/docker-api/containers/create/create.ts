@@ -75,11 +75,17 @@ export async function createContainer(
   };
   // Everything that can be refused is, before a volume is made.
   const checked = containerConfig({ ...inputs, mounts: [] });
-  const mounts = await prepareMounts(requests, deps.engine.volumes);
+  const mounts = await prepareMounts(requests, deps.engine.volumes, deps.images);
   const container = await deps.engine.create({ ...checked, mounts });
   return {
     id: container.id,
-    warnings: [...limits.warnings, ...securityWarnings, ...modeWarnings(deps, host), ...adjusted.warnings],
+    warnings: [
+      ...(requests.some(({ kind }) => kind === "image") ? ["Image mount is an experimental feature"] : []),
+      ...limits.warnings,
+      ...securityWarnings,
+      ...modeWarnings(deps, host),
+      ...adjusted.warnings,
+    ],
   };
 }
 

@@ -3,6 +3,7 @@ import { GantryError } from "#base/errors.ts";
 import type { MountConfig, MountPoint, Volumes } from "#containers/engine.ts";
 import type { DockerConfig, DockerHostConfig } from "#formats/docker-config.ts";
 import { parseBind, parseMount, parseTmpfs, parseVolumesFrom, type MountRequest } from "#formats/docker-mounts.ts";
+import type { ImageStore } from "#images/image-store.ts";
 import type { FindContainer } from "./namespaces.ts";
 
 /**
@@ -57,6 +58,8 @@ function inherit(mount: MountPoint, mode: "rw" | "ro" | undefined): MountRequest
       labels: {},
     };
   }
+  if (mount.type === "image")
+    return { kind: "image", image: mount.name ?? "", target: mount.destination, subpath: undefined };
   const { source, destination: target, propagation } = mount;
   return {
     kind: "bind",
@@ -70,17 +73,38 @@ function inherit(mount: MountPoint, mode: "rw" | "ro" | undefined): MountRequest
 }
 
 /** Makes the named volumes that are not there yet, with their driver, options and labels, and gives the engine's mounts. */
-export async function prepareMounts(requests: readonly MountRequest[], volumes: Volumes): Promise<MountConfig[]> {
+export async function prepareMounts(
+  requests: readonly MountRequest[],
+  volumes: Volumes,
+  images: Pick<ImageStore, "get">,
+): Promise<MountConfig[]> {
   const mounts: MountConfig[] = [];
-  for (const request of requests) mounts.push(await prepareMount(request, volumes));
+  for (const request of requests) mounts.push(await prepareMount(request, volumes, images));
   return mounts;
 }
 
-async function prepareMount(request: MountRequest, volumes: Volumes): Promise<MountConfig> {
+async function prepareMount(
+  request: MountRequest,
+  volumes: Volumes,
+  images: Pick<ImageStore, "get">,
+): Promise<MountConfig> {
+  if (request.kind === "image") {
+    const { kind, image, target, subpath } = request;
+    return { kind, image, imageId: images.get(image).id, target, ...(subpath !== undefined && { subpath }) };
+  }
   if (request.kind === "tmpfs") return { kind: "tmpfs", target: request.target, options: request.options };
   if (request.kind === "bind") {
-    const { kind, source, target, readonly, create, recursive, propagation } = request;
-    return { kind, source, target, readonly, create, recursive, ...(propagation !== undefined && { propagation }) };
+    const { kind, source, target, readonly, create, recursive, propagation, shallowReadonly } = request;
+    return {
+      kind,
+      source,
+      target,
+      readonly,
+      create,
+      recursive,
+      ...(propagation !== undefined && { propagation }),
+      ...(shallowReadonly && { shallowReadonly }),
+    };
   }
   const { name, driver, driverOptions: options, labels } = request;
   if (name !== undefined) await volumes.create({ name, driver, labels, options });
