@@ -67,6 +67,8 @@ export interface ApiServer extends LocalServer {
   advertise(where: Advertised): Promise<void>;
   /** Plugs in the nodes, once they are there. */
   useNodes(streams: NodeStreams): void;
+  /** Tells more at /metrics: Prometheus' text of what the rest of the process counts. */
+  addMetrics(text: () => string): void;
   /** Serves metrics.k8s.io from these readings. */
   useMetrics(source: MetricsSource): void;
   handle(request: Request, response: Response): Promise<void>;
@@ -87,10 +89,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const custom = customResourceController(api);
   let nodeStreams = options.nodeStreams;
   let started = false;
+  const counters: (() => string)[] = [];
   let ranges: Watch | undefined;
   const { handle, upgrade } = httpSide(options, api, service, {
     nodes: () => nodeStreams,
     isStarted: () => started,
+    metricsText: () => counters.map((text) => text()).join(""),
   });
   const listeners: Listener[] = [];
   return {
@@ -121,6 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     useNodes(streams) {
       nodeStreams = streams;
     },
+    addMetrics: (text) => void counters.push(text),
     useMetrics: (source) => resources.replace("metrics.k8s.io", metricsResources(api, source)),
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {
@@ -172,6 +177,7 @@ function assembleApi(
 interface ServerState {
   nodes(): NodeStreams | undefined;
   isStarted(): boolean;
+  metricsText(): string;
 }
 
 /** What answers requests, and what takes connections over. */
@@ -179,7 +185,7 @@ function httpSide(
   { staticTokens = new Map() }: ApiServerOptions,
   api: Api,
   service: Service,
-  { nodes, isStarted }: ServerState,
+  { nodes, isStarted, metricsText }: ServerState,
 ) {
   const { resources, authorizer, tokens, logger, store } = api;
   const authentication = authenticator({ tokens, staticTokens });
@@ -195,7 +201,7 @@ function httpSide(
     discovery: discovery(resources),
     openApi: openApiDocuments(resources),
     health: healthEndpoints([ping, booted], [ping]),
-    metrics: requestMetrics(() => store.revision),
+    metrics: requestMetrics(() => store.revision, metricsText),
     tokens,
   });
   return { handle, upgrade: upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger }) };

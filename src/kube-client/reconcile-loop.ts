@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import { errorText, isGantryError } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
+import type { QueueMetrics } from "./queue-metrics.ts";
 import { workQueue, type WorkQueue } from "./work-queue.ts";
 
 /** What a reconcile asks for next: nothing, or to be called again after a time (a deadline, not polling). */
@@ -16,6 +17,7 @@ export interface ReconcileLoopOptions {
   readonly workers?: number;
   readonly baseDelayMs?: number;
   readonly maxDelayMs?: number;
+  readonly metrics?: QueueMetrics | undefined;
   /** All keys there are: queued anew after the queue had to refuse some. */
   allKeys?(): Iterable<string>;
 }
@@ -44,6 +46,7 @@ export function reconcileLoop(options: ReconcileLoopOptions): ReconcileLoop {
     clock,
     baseDelayMs: options.baseDelayMs,
     maxDelayMs: options.maxDelayMs,
+    metrics: options.metrics,
     onBrim: () => {
       for (const key of options.allKeys?.() ?? []) queue.add(key);
     },

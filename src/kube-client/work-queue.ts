@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import type { QueueMetrics } from "./queue-metrics.ts";
 
 /** A queue of keys: each at most once, each processed by at most one worker at a time (client-go's workqueue). */
 export interface WorkQueue {
@@ -32,11 +33,12 @@ export interface WorkQueueOptions {
   /** Most keys at once; at the brim `add` refuses and `onBrim` is called once the queue has run empty. */
   readonly capacity?: number;
   readonly onBrim?: () => void;
+  readonly metrics?: QueueMetrics | undefined;
 }
 
 /** A work queue with per-key exponential back-off: 5 ms doubling to 1000 s, as kube-controller-manager's. */
 export function workQueue(options: WorkQueueOptions): WorkQueue {
-  const { clock, baseDelayMs = 5, maxDelayMs = 1_000_000, capacity = 1_000_000 } = options;
+  const { clock, metrics, baseDelayMs = 5, maxDelayMs = 1_000_000, capacity = 1_000_000 } = options;
   const ready = new Set<string>();
   const processing = new Set<string>();
   /** Keys added while they were processed. */
@@ -50,6 +52,7 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
   const handOut = (key: string): string => {
     ready.delete(key);
     processing.add(key);
+    metrics?.taken(key);
     return key;
   };
   const refuse = (): false => {
@@ -73,6 +76,7 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
       if (ready.has(key)) return true;
       if (ready.size + processing.size >= capacity) return refuse();
       ready.add(key);
+      metrics?.added(key);
       waiting.shift()?.(handOut(key));
       return true;
     },
@@ -84,6 +88,7 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
     addRateLimited(key) {
       const count = failures.get(key) ?? 0;
       failures.set(key, count + 1);
+      metrics?.retried();
       queue.addAfter(key, Math.min(baseDelayMs * 2 ** Math.min(count, 40), maxDelayMs));
     },
     forget: (key) => void failures.delete(key),
@@ -95,6 +100,7 @@ export function workQueue(options: WorkQueueOptions): WorkQueue {
     },
     done(key) {
       processing.delete(key);
+      metrics?.done(key);
       if (dirty.delete(key)) queue.add(key);
       if (brimmed && queue.idle) {
         brimmed = false;

@@ -7,6 +7,7 @@ import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { eventRecorder, type EventRecorder } from "#kube-client/events.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import type { QueueMetricsRegistry } from "#kube-client/queue-metrics.ts";
 import { tokenCleaner } from "./controllers/bootstrap-tokens/cleaner.ts";
 import { bootstrapSigner } from "./controllers/bootstrap-tokens/signer.ts";
 import { csrApproving } from "./controllers/certificates/approving.ts";
@@ -125,6 +126,8 @@ export interface ControllersOptions {
   readonly clusterCidr?: ClusterCidr;
   /** The cluster's authority; without it certificate requests are neither approved nor signed. */
   readonly signer?: CertificateSigner;
+  /** Counts what each controller's queue does. */
+  readonly metrics?: QueueMetricsRegistry;
   /** As `--controllers`: names, `*` for all, `-name` to leave one out; all by default. */
   readonly which?: readonly string[];
 }
@@ -150,6 +153,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     clock,
     random,
     logger,
+    metrics: options.metrics,
     events(component) {
       const known = recorders.get(component);
       if (known) return known;

@@ -13,7 +13,9 @@ import { requestSigner } from "#kube-api/request-signer.ts";
 import { createApiServer, type ApiServer } from "#kube-api/server.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
+import { queueMetrics } from "#kube-client/queue-metrics.ts";
 import { startControllers } from "#kube-control/controllers.ts";
+import { startElectedControllers } from "#kube-control/elected-controllers.ts";
 import { startScheduler } from "#kube-control/scheduler.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 
@@ -27,6 +29,8 @@ export interface ControlPlaneOptions {
   /** Names and addresses that the API server's certificate is good for, besides its own. */
   readonly names: readonly string[];
   readonly logger: Logger;
+  /** Set when several servers share one store: their controllers run on the one that is elected. Unique among them. */
+  readonly identity?: string;
 }
 
 /** API server, scheduler and controllers of one cluster, on a store on disk. */
@@ -84,16 +88,22 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
         credentials: certificates.client("kubernetes-admin", ["system:masters"]),
       }),
     async startControl() {
+      const metrics = queueMetrics(systemClock);
+      server.addMetrics(metrics.text);
       const scheduler = startScheduler({ ...parts, informers });
-      const controllers = startControllers({
+      const setup = {
         ...parts,
         informers,
         rootCa: certificates.caCert,
+        metrics,
         signer: requestSigner(() => certificates.authority),
         localVolumes: localVolumes(options.localVolumesDir),
-      });
+      };
+      const { identity } = options;
+      const controllers =
+        identity === undefined ? startControllers(setup) : startElectedControllers({ ...setup, identity });
       control = [controllers, scheduler];
-      await Promise.all([scheduler.started, controllers.started]);
+      await Promise.all([scheduler.started, "started" in controllers ? controllers.started : undefined]);
     },
     async close() {
       for (const part of control) await part.stop();

@@ -25,8 +25,8 @@ interface Series {
   readonly buckets: number[];
 }
 
-/** Counts requests in plain numbers; the Prometheus library is loaded when metrics are first read. */
-export function requestMetrics(revision: () => number): Metrics {
+/** Counts requests in plain numbers; the Prometheus library is loaded when metrics are first read. `others`: the text of what else is counted. */
+export function requestMetrics(revision: () => number, others: () => string): Metrics {
   const series = new Map<string, Series>();
   return {
     observe({ verb, resource, subresource, code, seconds }) {
@@ -49,7 +49,7 @@ export function requestMetrics(revision: () => number): Metrics {
       new Gauge({ name: "gantry_store_revision", help: "Newest revision of the store.", registers: [registry] }).set(
         revision(),
       );
-      return `${await registry.metrics()}\n${requestText(series)}`;
+      return `${await registry.metrics()}\n${requestText(series)}${others()}`;
     },
   };
 }

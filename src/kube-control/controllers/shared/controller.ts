@@ -7,6 +7,7 @@ import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
 import type { Informer } from "#kube-client/informer.ts";
+import type { QueueMetricsRegistry } from "#kube-client/queue-metrics.ts";
 import { reconcileLoop, type ReconcileLoop, type ReconcileLoopOptions } from "#kube-client/reconcile-loop.ts";
 
 /** What every controller is given. */
@@ -17,6 +18,8 @@ export interface ControllerContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Counts what the queues do. */
+  readonly metrics?: QueueMetricsRegistry | undefined;
   /** The recorder of a component's events, one for each name. */
   events(component: string): EventRecorder;
 }
@@ -43,8 +46,9 @@ export interface ControllerParts {
 /** A controller of one reconcile loop. */
 export function controller(context: ControllerContext, parts: ControllerParts): Controller {
   const { clock, logger } = context;
+  const metrics = context.metrics?.queue(parts.name);
   const { name, reconcile, workers, allKeys } = parts;
-  const loop = reconcileLoop({ name, clock, logger, reconcile, workers, allKeys });
+  const loop = reconcileLoop({ name, clock, logger, reconcile, workers, allKeys, metrics });
   const unsubscribe = parts.watch(loop.queue);
   return {
     name,
