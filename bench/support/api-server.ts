@@ -16,6 +16,8 @@ export interface BenchServer {
   /** From the process's start to an answering API. */
   readonly readyMs: number;
   memoryMib(): Promise<number>;
+  /** Processor time of its threads so far. */
+  processorMs(): Promise<number>;
   /** The longest pause of its event loop since it was last asked. */
   longestPauseMs(): Promise<number>;
   storeMib(): Promise<number>;
@@ -72,6 +74,7 @@ async function startServer(file: string, library: string, flags: readonly string
     connection: connectionOf(ready.url, ready.kubeconfig),
     readyMs: ready.readyMs,
     memoryMib: async () => (await ask<{ memoryBytes: number }>("memory")).memoryBytes / 2 ** 20,
+    processorMs: async () => (await ask<{ processorMs: number }>("processor")).processorMs,
     longestPauseMs: async () => (await ask<{ longestMs: number }>("pauses")).longestMs,
     storeMib: async () => (await stat(file)).size / 2 ** 20,
     async profiled(name, run) {

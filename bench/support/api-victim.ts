@@ -15,9 +15,12 @@ delay.enable();
 
 const session = new Session();
 
-process.on("message", (question: "memory" | "pauses" | "profile" | "close" | { readonly profile: string }) => {
+process.on("message", (question: "memory" | "processor" | "pauses" | "profile" | "close" | { readonly profile: string }) => {
   if (question === "memory") {
     process.send?.({ memoryBytes: process.memoryUsage.rss() });
+  } else if (question === "processor") {
+    const { user, system } = process.cpuUsage();
+    process.send?.({ processorMs: (user + system) / 1000 });
   } else if (question === "profile") {
     session.connect();
     void session.post("Profiler.enable").then(() => session.post("Profiler.start"));

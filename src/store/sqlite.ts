@@ -24,7 +24,9 @@ export interface SqliteStoreOptions {
  * Fails with `unavailable` when the file is in use by another process or cannot be opened.
  */
 export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
-  const worker = new Worker(workerFile(), { workerData: { path, maxBytes: options.maxBytes } satisfies WorkerOptions });
+  const workerData: WorkerOptions = { path, maxBytes: options.maxBytes };
+  // Rows pass through it: a large young generation would only fill with those that are written.
+  const worker = new Worker(workerFile(), { workerData, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
   const state = await loadState(worker, path);
   return sqliteStore(worker, path, state, options);
 }

@@ -6,7 +6,8 @@ import { apiVersionOf } from "../resources/definition.ts";
 import type { ObjectRef, Service } from "../service.ts";
 import { statusOf } from "../status.ts";
 import type { Notice, Watching } from "../verbs/watch.ts";
-import { backlog, flush, write, writeHead } from "./exchange.ts";
+import { chunkOf, chunkWriter, type Chunk, type ChunkWriter } from "./chunks.ts";
+import { flush, writeHead } from "./exchange.ts";
 import { jsonBytes, objectBytes } from "./present.ts";
 import { baseHeaders, type Reply } from "./respond.ts";
 import { tableOf, type IncludeObject } from "./tables.ts";
@@ -29,21 +30,20 @@ export async function streamWatch(
   const { response } = reply;
   const encode = frameEncoder(api, reply, ref, include);
   let allowance = MAX_BACKLOG_BYTES;
-  let started = false;
-  const start = (): void => {
-    if (started || response.destroyed) return;
-    started = true;
+  let writer: ChunkWriter | undefined;
+  const start = (): ChunkWriter => {
+    if (writer) return writer;
     writeHead(response, 200, { ...baseHeaders(reply.warnings), "content-type": "application/json" });
     flush(response);
+    return (writer = chunkWriter(response));
   };
   const send = (notices: readonly Notice[]): void => {
     if (response.destroyed) return;
-    start();
-    const bytes = encode(notices);
+    const chunk = encode(notices);
     // The first batch is the state so far, however large.
-    if (!watching) allowance += bytes.byteLength;
-    write(response, bytes);
-    if (backlog(response) > allowance) response.destroy();
+    if (!watching) allowance += chunk.bytes.byteLength;
+    const unread = start().write(chunk);
+    if (unread > allowance) response.destroy();
   };
   let watching: Watching | undefined;
   try {
@@ -51,12 +51,12 @@ export async function streamWatch(
   } catch (error) {
     const status = statusOf(error);
     if (status.code !== 410) throw error;
-    start();
-    response.end(Buffer.from(`${JSON.stringify({ type: "ERROR", object: status })}\n`));
+    const text = Buffer.from(`${JSON.stringify({ type: "ERROR", object: status })}\n`);
+    start().end(text);
     return;
   }
-  start();
-  await untilOver(api, reply, options, watching, send);
+  if (!response.destroyed) start();
+  await untilOver(api, reply, options, watching, send, () => (writer ? writer.end() : response.end()));
 }
 
 /** Ends the stream at its deadline; tells of the revision reached every minute, and before the end. */
@@ -66,6 +66,7 @@ function untilOver(
   options: WatchOptions,
   watching: Watching,
   send: (notices: readonly Notice[]) => void,
+  finish: () => void,
 ): Promise<void> {
   const seconds = options.timeoutSeconds || MIN_TIMEOUT_SECONDS * (1 + api.random.next());
   return new Promise((resolve) => {
@@ -82,10 +83,9 @@ function untilOver(
       cancelBookmark = api.clock.after(BOOKMARK_MS, () => bookmark(arm));
     };
     if (options.allowWatchBookmarks) arm();
-    const end = (): void => {
-      response.end();
-    };
-    const cancelEnd = api.clock.after(seconds * 1000, () => (options.allowWatchBookmarks ? bookmark(end) : end()));
+    const cancelEnd = api.clock.after(seconds * 1000, () =>
+      options.allowWatchBookmarks ? bookmark(finish) : finish(),
+    );
     response.on("close", () => {
       cancelEnd();
       cancelBookmark?.();
@@ -96,10 +96,10 @@ function untilOver(
   });
 }
 
-type Encode = (notices: readonly Notice[]) => Uint8Array;
+type Encode = (notices: readonly Notice[]) => Chunk;
 
 /** Watchers of the same plain form share the encoding of a batch. */
-const encoded = new WeakMap<readonly Notice[], Uint8Array>();
+const encoded = new WeakMap<readonly Notice[], Chunk>();
 
 function frameEncoder(api: Api, { form }: Reply, ref: ObjectRef, include: IncludeObject): Encode {
   const { definition } = ref;
@@ -114,19 +114,24 @@ function frameEncoder(api: Api, { form }: Reply, ref: ObjectRef, include: Includ
     return jsonBytes(table);
   };
   const encode: Encode = (notices) =>
-    Buffer.concat(
-      notices.flatMap((notice) => [Buffer.from(`{"type":"${notice.type}","object":`), objectOf(notice), FRAME_END]),
-    );
+    chunkOf(notices.flatMap((notice) => [FRAME_START[notice.type], objectOf(notice), FRAME_END]));
   if (form.as !== "object" || definition.stored) return encode;
   return (notices) => {
     const known = encoded.get(notices);
     if (known) return known;
-    const bytes = encode(notices);
-    encoded.set(notices, bytes);
-    return bytes;
+    const chunk = encode(notices);
+    encoded.set(notices, chunk);
+    return chunk;
   };
 }
 
+const frameStart = (type: Notice["type"]): Buffer => Buffer.from(`{"type":"${type}","object":`);
+const FRAME_START: Readonly<Record<Notice["type"], Buffer>> = {
+  ADDED: frameStart("ADDED"),
+  MODIFIED: frameStart("MODIFIED"),
+  DELETED: frameStart("DELETED"),
+  BOOKMARK: frameStart("BOOKMARK"),
+};
 const FRAME_END = Buffer.from("}\n");
 
 function bookmarkObject({ definition }: ObjectRef, notice: Notice & { type: "BOOKMARK" }, as: string): object {
