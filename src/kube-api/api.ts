@@ -7,6 +7,7 @@ import type { Authorizer } from "./auth/authorizer.ts";
 import type { Rbac } from "./auth/rbac.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { ResourceTable } from "./resources/table.ts";
+import type { SchedulingSource } from "./scheduling-source.ts";
 import type { Strategies } from "./strategies/strategy.ts";
 
 /** What the verbs work on. */
@@ -22,4 +23,6 @@ export interface Api {
   readonly authorizer: Authorizer;
   readonly rbac: Rbac;
   readonly tokens: Tokens;
+  /** What explains where pods are, once it is there. */
+  readonly scheduling: { source: SchedulingSource | undefined };
 }

@@ -30,6 +30,7 @@ import type { NodeStreams } from "./node-streams.ts";
 import { documentOf } from "./registry/document.ts";
 import { keyOf } from "./registry/keys.ts";
 import { resourceTable, type ResourceTable } from "./resources/table.ts";
+import type { SchedulingSource } from "./scheduling-source.ts";
 import { apiService, type Service } from "./service.ts";
 import { builtInStrategies } from "./strategies/built-in.ts";
 import { signingRequestStrategy } from "./strategies/signing-requests.ts";
@@ -69,6 +70,8 @@ export interface ApiServer extends LocalServer {
   useNodes(streams: NodeStreams): void;
   /** Tells more at /metrics: Prometheus' text of what the rest of the process counts. */
   addMetrics(text: () => string): void;
+  /** Serves pods/NAME/scheduling from this scheduler. */
+  useScheduling(source: SchedulingSource): void;
   /** Serves metrics.k8s.io from these readings. */
   useMetrics(source: MetricsSource): void;
   handle(request: Request, response: Response): Promise<void>;
@@ -126,6 +129,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       nodeStreams = streams;
     },
     addMetrics: (text) => void counters.push(text),
+    useScheduling: (source) => void (api.scheduling.source = source),
     useMetrics: (source) => resources.replace("metrics.k8s.io", metricsResources(api, source)),
     advertise: (where) => advertise(api, serviceCidr, where),
     async close() {
@@ -170,7 +174,8 @@ function assembleApi(
   });
   const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
   const admission = admissionChain(plugins);
-  const api: Api = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
+  const parts = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
+  const api: Api = { ...parts, scheduling: { source: undefined } };
   return { api, pools };
 }
 

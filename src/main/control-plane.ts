@@ -102,6 +102,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       const { identity } = options;
       const controllers =
         identity === undefined ? startControllers(setup) : startElectedControllers({ ...setup, identity });
+      server.useScheduling(scheduler);
       control = [controllers, scheduler];
       await Promise.all([scheduler.started, "started" in controllers ? controllers.started : undefined]);
     },

@@ -75,6 +75,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const running = startComponents(options, { ...parts, informers, signer });
   const { nodes } = running;
   if (nodes) server.useMetrics({ read: nodes.readUsage });
+  if (running.scheduler) server.useScheduling(running.scheduler);
   const keepAlive = setInterval(() => undefined, FOREVER_MS);
   const close = async (): Promise<void> => {
     await running.controllers?.stop();

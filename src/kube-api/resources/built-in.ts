@@ -42,6 +42,8 @@ const POD_SUBRESOURCES: readonly SubresourceDefinition[] = [
   sub("portforward", "PodPortForwardOptions", CONNECT),
   sub("proxy", "PodProxyOptions", PROXY),
   sub("resize", "Pod", REWRITE),
+  // Gantry's own.
+  { name: "scheduling", group: "gantry.dev", version: "v1", kind: "PodScheduling", verbs: ["get"] },
   status("Pod"),
 ];
 

@@ -8,6 +8,7 @@ import { bindingHandler } from "./binding.ts";
 import { evictionHandler } from "./eviction.ts";
 import { accessReview, selfAccessReview, selfReview, selfRulesReview, tokenReview } from "./reviews.ts";
 import { scaleHandler } from "./scale.ts";
+import { schedulingHandler } from "./scheduling.ts";
 import { tokenHandler } from "./token.ts";
 
 /** A subresource whose documents are not the object itself. Verbs it leaves out act on the object. */
@@ -28,6 +29,7 @@ const HANDLERS: Readonly<Record<string, SubresourceHandler>> = {
   "pods/binding": bindingHandler,
   bindings: bindingHandler,
   "pods/eviction": evictionHandler,
+  "pods/scheduling": schedulingHandler,
   "serviceaccounts/token": tokenHandler,
   scale: scaleHandler,
   selfsubjectaccessreviews: selfAccessReview,
