@@ -156,7 +156,7 @@ async function finishImage(run: BuildRun, state: StageState, report: BuildReport
   const labelled =
     labels.size === 0 ? state : await commitConfig(run, { ...state, config: { ...state.config, Labels }, dirty: true });
   const id = labelled.imageId ?? "";
-  await run.cache.markResult(id);
+  if (!run.options.cacheOnly) await run.cache.markResult(id);
   report({ kind: "result", imageId: id });
   for (const tag of tags) {
     await run.images.tag(id, tag);

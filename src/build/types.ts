@@ -51,6 +51,8 @@ export interface BuildOptions {
   readonly contexts?: ReadonlyMap<string, string>;
   /** Only read the Dockerfile and tell what is to be said about it. */
   readonly checkOnly?: boolean;
+  /** The result is no image of the user's: its files are fetched, and it may go with the cache. */
+  readonly cacheOnly?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { placesFor, type Places } from "#base/places.ts";
+import { build } from "./build/build.ts";
+import { addBuildFlags } from "./build/flags.ts";
 import { down } from "./down.ts";
 import { env, kubeconfig } from "./env.ts";
 import { addNodeCommands } from "./node.ts";
@@ -91,6 +93,8 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")
     .action(does(() => kubeconfig(ports, places())));
+  const buildCommand = addBuildFlags(program.command("build"));
+  buildCommand.action((context: string) => does(() => build(ports, places(), context, buildCommand.opts()))());
   const registryCommand = addRegistryFlags(program.command("registry"));
   registryCommand.action(does(() => registry(ports, places(), registryCommand.opts())));
   return {

@@ -30,8 +30,7 @@ export async function cloneInto(source: GitSource, target: string, options: Clon
   try {
     await git("init", "--quiet");
     await git("remote", "add", "origin", source.remote);
-    await fetchRef(git, source.ref || "HEAD");
-    await git("checkout", "--quiet", "--detach", "FETCH_HEAD");
+    await git("checkout", "--quiet", "--detach", await fetchRef(git, source.ref || "HEAD"));
     await git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1");
     const commit = (await git("rev-parse", "HEAD")).trim();
     if (options.commit !== undefined && !commit.startsWith(options.commit))
@@ -59,16 +58,15 @@ export async function remoteCommit(
   return commit;
 }
 
-/** One commit where the server gives one, else (plain HTTP servers) everything. */
-async function fetchRef(git: (...args: string[]) => Promise<string>, ref: string): Promise<void> {
+/** Fetches one commit where the server gives one, else (plain HTTP servers) everything. Returns what to check out. */
+async function fetchRef(git: (...args: string[]) => Promise<string>, ref: string): Promise<string> {
   try {
     await git("fetch", "--quiet", "--depth=1", "origin", ref);
+    return "FETCH_HEAD";
   } catch (error) {
     if (!(error instanceof GantryError) || error.code !== "invalid") throw error;
     await git("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*");
-    const found = await firstOf(git, [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref], error);
-    await git("fetch", "--quiet", ".", `${found}:refs/gantry/wanted`);
-    await git("update-ref", "FETCH_HEAD", "refs/gantry/wanted");
+    return firstOf(git, [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref], error);
   }
 }
 
