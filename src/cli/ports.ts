@@ -1,4 +1,5 @@
 import type { Places } from "#base/places.ts";
+import type { SchedulingPorts } from "./scheduling/ports.ts";
 
 /** What `gantry up` may be told. Undefined: the default that `main/` chooses for the root. */
 export interface UpOptions {
@@ -93,7 +94,7 @@ export interface RegistryServing {
   readonly htpasswd?: string;
 }
 
-export interface CliPorts {
+export interface CliPorts extends SchedulingPorts {
   readonly version: string;
   start(options: UpOptions): Promise<RunningGantry>;
   /** Serves a registry on the images of these places, which no Gantry has open. */

@@ -8,6 +8,7 @@ import { env, kubeconfig } from "./env.ts";
 import { addNodeCommands } from "./node.ts";
 import type { CliPorts, UpOptions } from "./ports.ts";
 import { addRegistryFlags, registry } from "./registry.ts";
+import { addSchedulingCommands } from "./scheduling/commands.ts";
 import { checkOutput, status } from "./status.ts";
 import { up, upDetached } from "./up.ts";
 
@@ -89,6 +90,7 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
   );
   envCommand.action(does(() => env(ports, places(), output(envCommand))));
   addNodeCommands(program, { ports, places, does });
+  addSchedulingCommands(program, { ports, places, does });
   program
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")

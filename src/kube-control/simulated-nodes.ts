@@ -21,6 +21,10 @@ export interface SimulatedNodesOptions {
   readonly informers?: InformerFactory;
   /** How many nodes, named `node-1` and so on, or which. */
   readonly nodes: number | readonly SimulatedNode[];
+  /** Without, nobody may watch for silent nodes. With by default. */
+  readonly heartbeats?: boolean;
+  /** No pod ends by itself, not even a Job's. */
+  readonly endless?: boolean;
 }
 
 export interface SimulatedNodes {
@@ -67,6 +71,7 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
     client,
     clock,
     report,
+    endless: options.endless ?? false,
     alive: (name) => alive.has(name),
     addressOf: (name) => addresses.get(name),
   });
@@ -88,7 +93,7 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
         lives.forget(pod);
       },
     });
-    for (const { name } of nodes) renewLater(name);
+    if (options.heartbeats ?? true) for (const { name } of nodes) renewLater(name);
   };
   let unsubscribe = (): void => undefined;
   return {

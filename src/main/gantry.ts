@@ -7,6 +7,8 @@ const program = createProgram({
   // Loaded on demand: `gantry status` does not pay for the daemon.
   start: async (options) => (await import("./daemon.ts")).startDaemon(options),
   serveRegistry: async (places, serving) => (await import("./serve-registry.ts")).serveRegistry(places, serving),
+  runScheduler: async (serving) => (await import("./scheduler-process.ts")).runScheduler(serving),
+  plan: async (request) => (await import("./plan/plan.ts")).makePlan(request),
   out: process.stdout,
   err: process.stderr,
 });

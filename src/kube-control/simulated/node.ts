@@ -8,6 +8,9 @@ export interface SimulatedNode {
   readonly taints?: readonly Taint[];
   /** By default 8 CPUs, 32 GiB, 110 pods. */
   readonly capacity?: Readonly<Record<string, string>>;
+  readonly unschedulable?: boolean;
+  /** Images that it has. */
+  readonly images?: NonNullable<Node["status"]>["images"];
 }
 
 const DEFAULT_CAPACITY = { cpu: "8", memory: "32Gi", "ephemeral-storage": "100Gi", pods: "110" };
@@ -27,6 +30,7 @@ export function nodeObject(node: SimulatedNode, index: number): Node {
     spec: {
       podCIDR: `10.${64 + ((index >> 8) & 63)}.${index & 255}.0/24`,
       ...(node.taints && { taints: [...node.taints] }),
+      ...(node.unschedulable && { unschedulable: true }),
     },
   };
 }
@@ -46,6 +50,7 @@ export function nodeStatus(node: SimulatedNode, address: string, nowMs: number):
   return {
     capacity,
     allocatable: capacity,
+    ...(node.images && { images: node.images }),
     addresses: [
       { type: "InternalIP", address },
       { type: "Hostname", address: node.name },

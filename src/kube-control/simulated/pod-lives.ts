@@ -13,6 +13,8 @@ export interface PodLivesOptions {
   /** The node's address; undefined when the node is not a simulated one. */
   readonly addressOf: (nodeName: string) => string | undefined;
   readonly report: (error: unknown) => void;
+  /** No pod ends by itself. */
+  readonly endless: boolean;
 }
 
 /** Takes the pods of simulated nodes from one stage of their lives to the next. */
@@ -63,13 +65,17 @@ export function podLives(options: PodLivesOptions): PodLives {
       }
     }
   };
+  const next = (pod: Pod): ReturnType<typeof nextStage> => {
+    const stage = nextStage(pod);
+    return options.endless && stage?.stage === "end" ? undefined : stage;
+  };
   const run = (uid: string, stage: Stage): void => {
     waiting.delete(uid);
     serial
       .run(uid, async () => {
         const pod = latest.get(uid);
         // Something newer may have made the stage pointless: the pod's present state decides.
-        if (!pod || nextStage(pod)?.stage !== stage || !options.alive(pod.spec?.nodeName ?? "")) return;
+        if (!pod || next(pod)?.stage !== stage || !options.alive(pod.spec?.nodeName ?? "")) return;
         await enter(stage, pod);
       })
       .catch((error: unknown) => {
@@ -83,14 +89,15 @@ export function podLives(options: PodLivesOptions): PodLives {
       const nodeName = pod.spec?.nodeName;
       if (!nodeName || options.addressOf(nodeName) === undefined || !options.alive(nodeName)) return;
       latest.set(uid, pod);
-      const next = nextStage(pod);
+      const coming = next(pod);
       const known = waiting.get(uid);
-      if (known?.stage === next?.stage) return;
+      if (known?.stage === coming?.stage) return;
       known?.cancel();
       waiting.delete(uid);
-      if (!next) return;
-      if (next.afterMs === 0) run(uid, next.stage);
-      else waiting.set(uid, { stage: next.stage, cancel: clock.after(next.afterMs, () => run(uid, next.stage)) });
+      if (!coming) return;
+      const { stage, afterMs } = coming;
+      if (afterMs === 0) run(uid, stage);
+      else waiting.set(uid, { stage, cancel: clock.after(afterMs, () => run(uid, stage)) });
     },
     forget(pod) {
       const uid = pod.metadata.uid ?? "";
