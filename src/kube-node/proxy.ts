@@ -52,7 +52,7 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
   slices.addIndex(BY_SERVICE, (slice) => [serviceOf(slice)]);
   const rules = openServiceRules(deps);
   const viewpoint = { nodeName: deps.nodeName, own: deps.ownEndpoints ?? new Map<string, EndpointAddress>() };
-  const wanted = new Map<string, readonly ServicePort[]>();
+  /** Owners whose rules the kernel has refused: with the next change they are tried again. */
   const dirty = new Set<string>();
   let cancel: (() => void) | undefined;
   let retryMs = RETRY_MS;
@@ -61,14 +61,14 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
   const look = (): void => {
     cancel = undefined;
     if (deps.link?.isCut) return;
+    const wanted = new Map<string, readonly ServicePort[]>();
     for (const key of dirty) {
       const service = services.cache.get(key);
-      if (service) wanted.set(key, servicePorts(service, slices.cache.byIndex(BY_SERVICE, key), viewpoint));
-      else wanted.delete(key);
+      wanted.set(key, service ? servicePorts(service, slices.cache.byIndex(BY_SERVICE, key), viewpoint) : []);
     }
-    dirty.clear();
     try {
-      rules.apply(Array.from(wanted.values()).flat());
+      rules.change(wanted);
+      dirty.clear();
       retryMs = RETRY_MS;
     } catch (error) {
       logger.error({ error: errorText(error) }, "could not set the service rules");

@@ -200,9 +200,25 @@ export function dnatByMap(family: "ip" | "ip6", fields: readonly Field[], map: s
   return [...loadAll(fields), x.lookup(map, R, { to: R }), natToLoaded(family)];
 }
 
-/** To one of the values 0 .. count-1 of a map (mark : address . port). */
-export function dnatRandomly(family: "ip" | "ip6", count: number, map: string): Statement {
-  return [x.numgenRandom(count, R), x.lookup(map, R, { to: R }), natToLoaded(family)];
+/** To one of the `count` values that a map (fields . mark : address . port) has for the fields; goes on when it has none. */
+export function dnatByMapRandomly(
+  family: "ip" | "ip6",
+  fields: readonly Field[],
+  count: number,
+  map: string,
+): Statement {
+  const registers = fields.reduce((sum, { type }) => sum + align(typeBytes([type])) / 4, 0);
+  return [...loadAll(fields), x.numgenRandom(count, R + registers), x.lookup(map, R, { to: R }), natToLoaded(family)];
+}
+
+/** To one of `count` values of a map (mark . mark : address . port), whose first key is `pool`. */
+export function dnatFromPool(family: "ip" | "ip6", pool: number, count: number, members: string): Statement {
+  return [
+    x.immediate(R, encodeValue("mark", pool)),
+    x.numgenRandom(count, R + 1),
+    x.lookup(members, R, { to: R }),
+    natToLoaded(family),
+  ];
 }
 
 function natToLoaded(family: "ip" | "ip6"): x.Expression {

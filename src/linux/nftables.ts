@@ -5,6 +5,7 @@
 import { AF_INET, AF_INET6 } from "./sockets.ts";
 import { isSyscallError } from "./syscalls.ts";
 import {
+  align,
   attribute,
   attributeMap,
   be32,
@@ -23,6 +24,7 @@ import {
   typeNumber,
   valueData,
   verdictData,
+  writeValues,
   type DataType,
   type Value,
   type Verdict,
@@ -218,9 +220,10 @@ function elementChanges(
 ): Change[] {
   const changes: Change[] = [];
   for (let at = 0; at < elements.length; at += ELEMENTS_PER_MESSAGE) {
-    const encoded = elements
-      .slice(at, at + ELEMENTS_PER_MESSAGE)
-      .flatMap((element) => encodeElement(definition, element));
+    const part = elements.slice(at, at + ELEMENTS_PER_MESSAGE);
+    const encoded = hasPlainElements(definition)
+      ? [plainElements(definition, part)]
+      : part.flatMap((element) => encodeElement(definition, element));
     const attributes = [
       text(c.NFTA_SET_ELEM_LIST_TABLE, table.name),
       text(c.NFTA_SET_ELEM_LIST_SET, set),
@@ -231,6 +234,32 @@ function elementChanges(
     );
   }
   return changes;
+}
+
+/** Every element then has the same bytes but for its key and value. */
+function hasPlainElements({ interval, data }: SetDefinition): boolean {
+  return !interval && data !== "verdict";
+}
+
+/** An element's headers: its own, the key's, and the key's value's. */
+const BEFORE_KEY = 12;
+
+/** A service's endpoint is an element, and there are tens of thousands: they are written in place, one after the other. */
+function plainElements(definition: SetDefinition, elements: readonly Element[]): Buffer {
+  const { key } = definition;
+  const data = Array.isArray(definition.data) ? definition.data : [];
+  const blank = (types: readonly DataType[]): Value[] =>
+    types.map((type) => (type === "ipv4_addr" ? "0.0.0.0" : type === "ipv6_addr" ? "::" : 0));
+  const template = elementOf(encodeValues(key, blank(key)), { key: [], data: blank(data) }, definition);
+  const dataAt = BEFORE_KEY + align(typeBytes(key)) + 8;
+  const bytes = Buffer.alloc(template.length * elements.length);
+  elements.forEach((element, index) => {
+    const at = index * template.length;
+    template.copy(bytes, at);
+    writeValues(bytes, at + BEFORE_KEY, key, element.key);
+    if (data.length > 0 && Array.isArray(element.data)) writeValues(bytes, at + dataAt, data, element.data);
+  });
+  return bytes;
 }
 
 /** A prefix becomes two elements: its first address, and the first address after it as its end. */

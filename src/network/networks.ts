@@ -52,6 +52,10 @@ export interface AttachRequest {
   readonly mac?: string;
   /** Names that resolve to this endpoint on the network's name server. */
   readonly aliases: readonly string[];
+  /** Further addresses, good on this link only: 169.254.0.0/16 and fe80::/10. */
+  readonly linkLocal?: readonly string[];
+  /** Settings of the interface: `net.ipv4.conf.IFNAME.log_martians` to `1`; IFNAME stands for its name. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   readonly ports: readonly PortMapping[];
   /** Whether the default route goes through this network. */
   readonly defaultGateway: boolean;

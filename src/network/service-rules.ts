@@ -13,7 +13,7 @@ import type { RuleFamily } from "./bridge/rule-model.ts";
 import { tableKeeper } from "./bridge/table-keeper.ts";
 import { tableName } from "./open-networks.ts";
 import { withinNetns } from "./within.ts";
-import { checkService, compileService, type OwnSet, type Unit } from "./services/compile.ts";
+import { checkService, compileService, POOLS, type OwnSet, type Unit } from "./services/compile.ts";
 import { baseChains, serviceTableChanges, sharedSetDefinition } from "./services/service-table.ts";
 import { sharedElements, type ElementChange, type SharedElements } from "./services/shared-elements.ts";
 
@@ -67,6 +67,8 @@ export interface ServiceRulesOptions {
 export interface ServiceRules {
   /** Makes the rules be those of `services`, and no others. All or nothing. Throws `invalid`, SyscallError. */
   apply(services: readonly ServicePort[]): void;
+  /** Changes some owners' services (`namespace/name`), all others stay: the cost is theirs alone. Before the first `apply`, too. */
+  change(changes: ReadonlyMap<string, readonly ServicePort[]>): void;
   /** Removes table and route from the host. */
   remove(): void;
   /** Stops watching over the rules; they stay. */
@@ -79,31 +81,37 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   const within = withinNetns(options.netns);
   const nft = within(openNftables);
   const name = `${tableName(options.instance)}-services`;
-  const units = new Map<string, Unit>();
+  const state: State = { units: new Map(), byOwner: new Map(), nextPool: 0 };
   const shared: Record<RuleFamily, SharedElements> = { ip: sharedElements(), ip6: sharedElements() };
   const whole = (table: Table, family: RuleFamily): Change[] =>
-    familyChanges(table, family, options.podRanges, units, shared[family].all());
-  const keeper = tableKeeper(nft, name, { whole, chains: (family) => unitChains(family, units) }, logger);
+    familyChanges(table, family, options.podRanges, state.units, shared[family].all());
+  const keeper = tableKeeper(nft, name, { whole, chains: (family) => unitChains(family, state.units) }, logger);
   const unwatch = guardRules(keeper, clock, logger, within);
+  const commit = (changes: ReadonlyMap<string, readonly ServicePort[]>): void => {
+    for (const services of changes.values()) services.forEach(checkService);
+    const difference = compare(state, changes);
+    difference.remember(shared);
+    const elements = { ip: shared.ip.takeChanges(), ip6: shared.ip6.takeChanges() };
+    try {
+      keeper.apply((table, family) => differenceChanges(table, difference, elements[family]));
+    } catch (error) {
+      if (!isSyscallError(error)) throw error;
+      // The table was not as we left it.
+      keeper.restore();
+    }
+    const { hostRoute } = options;
+    within(() => {
+      if (hostRoute) setHostRoute(hostRoute);
+      forgetStaleDatagramFlows(difference, logger);
+    });
+  };
   return {
     apply(services) {
-      services.forEach(checkService);
-      const difference = compare(units, services);
-      difference.remember(shared);
-      const elements = { ip: shared.ip.takeChanges(), ip6: shared.ip6.takeChanges() };
-      try {
-        keeper.apply((table, family) => differenceChanges(table, difference, elements[family]));
-      } catch (error) {
-        if (!isSyscallError(error)) throw error;
-        // The table was not as we left it.
-        keeper.restore();
-      }
-      const { hostRoute } = options;
-      within(() => {
-        if (hostRoute) setHostRoute(hostRoute);
-        forgetStaleDatagramFlows(difference, logger);
-      });
+      const wanted = Map.groupBy(services, ownerOf);
+      const gone = Array.from(state.byOwner.keys()).filter((owner) => !wanted.has(owner));
+      commit(new Map<string, readonly ServicePort[]>([...gone.map((owner) => [owner, []] as const), ...wanted]));
     },
+    change: commit,
     remove() {
       unwatch();
       keeper.remove();
@@ -117,21 +125,52 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   };
 }
 
+interface State {
+  /** By `key family`. */
+  readonly units: Map<string, Unit>;
+  readonly byOwner: Map<string, readonly string[]>;
+  nextPool: number;
+}
+
+/** `namespace/name` of `namespace/name:port`. */
+function ownerOf({ key }: ServicePort): string {
+  return key.slice(0, key.lastIndexOf(":"));
+}
+
+function isSame(a: ServicePort, b: ServicePort | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
 interface Difference {
   readonly removed: readonly Unit[];
   readonly added: readonly Unit[];
   remember(shared: Record<RuleFamily, SharedElements>): void;
 }
 
-/** What has changed; `units` becomes what is wanted. */
-function compare(units: Map<string, Unit>, services: readonly ServicePort[]): Difference {
-  const wanted = new Map(services.map((service) => [`${service.key} ${service.family}`, service]));
-  const removed = Array.from(units).filter(([key, { signature }]) => JSON.stringify(wanted.get(key)) !== signature);
-  for (const [key] of removed) units.delete(key);
-  const added = Array.from(wanted)
-    .filter(([key]) => !units.has(key))
-    .map(([key, service]) => [key, compileService(service)] as const);
-  for (const [key, unit] of added) units.set(key, unit);
+/** What has changed for some owners; the state becomes what is wanted. */
+function compare(state: State, changes: ReadonlyMap<string, readonly ServicePort[]>): Difference {
+  const removed: [string, Unit][] = [];
+  const added: [string, Unit][] = [];
+  for (const [owner, services] of changes) {
+    const wanted = new Map(services.map((service) => [`${service.key} ${service.family}`, service]));
+    const before = new Map<string, Unit>();
+    for (const key of state.byOwner.get(owner) ?? []) {
+      const unit = state.units.get(key);
+      if (!unit || isSame(unit.service, wanted.get(key))) continue;
+      before.set(key, unit);
+      removed.push([key, unit]);
+      state.units.delete(key);
+    }
+    for (const [key, service] of wanted) {
+      if (state.units.has(key)) continue;
+      const pool = before.get(key)?.pool ?? (state.nextPool += POOLS);
+      const unit = compileService(service, pool);
+      added.push([key, unit]);
+      state.units.set(key, unit);
+    }
+    if (wanted.size > 0) state.byOwner.set(owner, Array.from(wanted.keys()));
+    else state.byOwner.delete(owner);
+  }
   return {
     removed: removed.map(([, unit]) => unit),
     added: added.map(([, unit]) => unit),
@@ -159,8 +198,11 @@ function differenceChanges(
   // Elements that have not changed lead to these.
   const kept = new Set(fresh.flatMap(({ chains }) => chains.map(({ name }) => name)));
   const goes = ({ name }: OwnSet): boolean => !(before.has(name) && after.has(name));
+  const own = ownChanges(old, fresh);
   return [
     ...sharedChanges("delete", table, elements.deleted),
+    ...sharedChanges("delete", table, own.gone),
+    ...sharedChanges("add", table, own.come),
     ...old.flatMap(({ chains }) => chains.map(({ name }) => change.flushChain(table, name))),
     ...old.flatMap(({ sets }) => sets.filter(goes).map(({ name }) => change.deleteSet(table, name))),
     ...old.flatMap(({ chains }) =>
@@ -172,6 +214,19 @@ function differenceChanges(
     ...fresh.flatMap((unit) => unitChanges(table, unit, goes)),
     ...sharedChanges("add", table, elements.added),
   ];
+}
+
+/** Elements that stay as they are are not touched. */
+function ownChanges(old: readonly Unit[], fresh: readonly Unit[]): { gone: ElementChange[]; come: ElementChange[] } {
+  if (old.length === 0) return { gone: [], come: ownElements(fresh) };
+  const text = ({ set, element }: ElementChange): string => JSON.stringify([set, element.key, element.data]);
+  const had = new Map(ownElements(old).map((each) => [text(each), each]));
+  const come = ownElements(fresh).filter((each) => !had.delete(text(each)));
+  return { gone: Array.from(had.values()), come };
+}
+
+function ownElements(units: readonly Unit[]): ElementChange[] {
+  return units.flatMap(({ own }) => own.map(([set, element]) => ({ set, element })));
 }
 
 function unitChanges(table: Table, { sets, chains }: Unit, comes: (set: OwnSet) => boolean = () => true): Change[] {
@@ -207,11 +262,11 @@ function familyChanges(
   elements: readonly ElementChange[],
 ): Change[] {
   const pods = podRanges.filter((range) => range.includes(":") === (family === "ip6"));
+  const own = Array.from(units.values()).filter((unit) => unit.family === family);
   return [
     ...serviceTableChanges(table, family, pods),
-    ...Array.from(units.values())
-      .filter((unit) => unit.family === family)
-      .flatMap((unit) => unitChanges(table, unit)),
+    ...sharedChanges("add", table, ownElements(own)),
+    ...own.flatMap((unit) => unitChanges(table, unit)),
     ...sharedChanges("add", table, elements),
   ];
 }

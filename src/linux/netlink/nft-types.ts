@@ -46,6 +46,39 @@ export function encodeValues(types: readonly DataType[], values: readonly Value[
   return Buffer.concat(parts.map((part) => Buffer.concat([part, Buffer.alloc(align(part.length) - part.length)])));
 }
 
+/** Writes the values of a concatenation in place: each part fills whole registers. */
+export function writeValues(bytes: Buffer, at: number, types: readonly DataType[], values: readonly Value[]): void {
+  if (types.length !== values.length)
+    throw new GantryError("internal", `nftables: ${values.length} values for ${types.join(" . ")}`);
+  let place = at;
+  types.forEach((type, index) => {
+    const value = values[index] ?? "";
+    if (type === "ipv4_addr") writeIpv4(bytes, place, String(value));
+    else if (type === "mark") bytes.writeUInt32LE(Number(value) >>> 0, place);
+    else if (type === "inet_service") bytes.writeUInt16BE(Number(value), place);
+    else encodeValue(type, value).copy(bytes, place);
+    place += align(TYPES[type].bytes);
+  });
+}
+
+/** Throws `invalid`. */
+function writeIpv4(bytes: Buffer, at: number, text: string): void {
+  let [part, place] = [0, at];
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === DOT && place < at + 3) {
+      bytes[place++] = part;
+      part = 0;
+    } else if (code >= ZERO && code <= NINE) part = part * 10 + code - ZERO;
+    else part = Infinity;
+    if (part > 255) break;
+  }
+  if (place !== at + 3 || part > 255) throw new GantryError("invalid", `"${text}" is no IPv4 address`);
+  bytes[place] = part;
+}
+
+const [DOT, ZERO, NINE] = [46, 48, 57];
+
 export function encodeValue(type: DataType, value: Value): Buffer {
   const bytes = Buffer.alloc(TYPES[type].bytes);
   switch (type) {

@@ -16,6 +16,8 @@ export interface Plug {
   readonly interfaceName: string;
   readonly mac: string;
   readonly addresses: readonly PlugAddress[];
+  /** `net.ipv4.conf.IFNAME.log_martians` to `1`. */
+  readonly sysctls: Readonly<Record<string, string>>;
 }
 
 export interface PlugAddress {
@@ -44,7 +46,7 @@ export function plug(host: Rtnetlink, wanted: Plug): void {
   }
 }
 
-function configureInside({ interfaceName, addresses }: Plug): void {
+function configureInside({ interfaceName, addresses, sysctls }: Plug): void {
   const inside = openRtnetlink();
   try {
     const link = inside.link(interfaceName)?.index ?? 0;
@@ -57,9 +59,21 @@ function configureInside({ interfaceName, addresses }: Plug): void {
     inside.setLink(LOOPBACK_INDEX, { up: true });
     inside.setLink(link, { up: true });
     for (const address of addresses) configureAddress(inside, link, address);
+    for (const [name, value] of Object.entries(sysctls)) writeInterfaceSysctl(interfaceName, name, value);
   } finally {
     inside.close();
   }
+}
+
+/** Only settings of the interface itself: the name was checked to be `net.<family>.<conf|neigh>.IFNAME.<setting>`. */
+function writeInterfaceSysctl(interfaceName: string, name: string, value: string): void {
+  const path = name
+    .split(".")
+    .slice(1)
+    .map((part) => (part.toUpperCase() === "IFNAME" ? interfaceName : part))
+    .join("/");
+  if (!writeSysctl(path, value))
+    throw new GantryError("invalid", `the kernel has no setting ${name} of interface ${interfaceName}`);
 }
 
 function configureAddress(inside: Rtnetlink, link: number, { address, prefixLength, gateway }: PlugAddress): void {

@@ -55,6 +55,8 @@ function attachSteps(runtime: Runtime, live: LiveNetwork, request: AttachRequest
     netns: identity,
     defaultGateway: request.defaultGateway,
     dns: request.dns ?? [],
+    ...(request.linkLocal && { linkLocal: request.linkLocal }),
+    ...(request.sysctls && { sysctls: request.sysctls }),
   };
   if (!bridge) {
     const endpoint: StoredEndpoint = { ...base, ...own, ...NO_ADDRESSES, ports: [], hostLink: "" };
@@ -193,6 +195,8 @@ export function plugIn(
     const gateway = leads ? endpoint.ipv6Gateway : undefined;
     addresses.push({ address: endpoint.ipv6, prefixLength: endpoint.ipv6PrefixLength, gateway });
   }
+  for (const address of endpoint.linkLocal ?? [])
+    addresses.push({ address, prefixLength: address.includes(":") ? 64 : 16, gateway: undefined });
   try {
     plug(runtime.rtnetlink, {
       bridge: bridge.name,
@@ -204,6 +208,7 @@ export function plugIn(
       interfaceName: endpoint.interfaceName,
       mac: endpoint.mac,
       addresses,
+      sysctls: endpoint.sysctls ?? {},
     });
   } catch (error) {
     if (!isSyscallError(error, "EEXIST")) throw error;

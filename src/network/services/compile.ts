@@ -5,17 +5,19 @@ import type { Element, SetDefinition } from "#linux/nftables.ts";
 import * as r from "#linux/nft-rules.ts";
 import type { RuleFamily } from "../bridge/rule-model.ts";
 import type { ServiceEndpoint, ServicePort } from "../service-rules.ts";
-import { addressType, REJECT_CHAIN, type SharedSet } from "./service-table.ts";
+import { addressType, MOST_PICKED, pickMap, REJECT_CHAIN, type SharedSet } from "./service-table.ts";
 
 export interface Unit {
   readonly family: RuleFamily;
   readonly service: ServicePort;
-  /** Says whether two units are the same. */
-  readonly signature: string;
+  /** The first of the numbers of its pools; it has POOLS of them. */
+  readonly pool: number;
   readonly sets: readonly OwnSet[];
   /** Endpoints' chains before those that lead to them. */
   readonly chains: readonly OwnChain[];
   readonly shared: readonly (readonly [SharedSet, Element])[];
+  /** Elements of shared sets that no other unit can have: of its own cluster address and pools. */
+  readonly own: readonly (readonly [SharedSet, Element])[];
 }
 
 export interface OwnSet {
@@ -31,29 +33,54 @@ export interface OwnChain {
   readonly rules: readonly (readonly r.Statement[])[];
 }
 
-export function compileService(service: ServicePort): Unit {
-  const parts: Parts = { sets: [], chains: [], shared: [] };
-  const tag = hash(service.key);
+/** How many pools of endpoints a unit may have: those for inside, all, and those on this node. */
+export const POOLS = 4;
+
+export function compileService(service: ServicePort, pool: number): Unit {
+  const parts: Parts = { sets: [], chains: [], shared: [], own: [], pools: [], pool };
+  // Most services need none: they have no chain of their own.
+  let made: string | undefined;
+  const tag = (): string => (made ??= hash(service.key));
   const internal =
     service.internalTrafficPolicy === "Local" ? service.endpoints.filter(({ local }) => local) : service.endpoints;
   internalPart(service, tag, internal, parts);
   externalPart(service, tag, parts);
   for (const { address, local } of service.endpoints)
     if (local) parts.shared.push(["hairpin", { key: [address, address] }]);
-  return { family: service.family, service, signature: JSON.stringify(service), ...parts };
+  const { sets, chains, shared, own } = parts;
+  return { family: service.family, service, pool, sets, chains, shared, own };
 }
 
 interface Parts {
   sets: OwnSet[];
   chains: OwnChain[];
   shared: (readonly [SharedSet, Element])[];
+  own: (readonly [SharedSet, Element])[];
+  /** The endpoints that each pool has, to make none twice. */
+  pools: (readonly ServiceEndpoint[])[];
+  readonly pool: number;
+}
+
+/** The number of the pool of these endpoints. */
+function poolOf(endpoints: readonly ServiceEndpoint[], parts: Parts): number {
+  const known = parts.pools.findIndex((pool) => pool === endpoints);
+  if (known >= 0) return parts.pool + known;
+  const number = parts.pool + parts.pools.push(endpoints) - 1;
+  for (const [index, { address, port }] of endpoints.entries())
+    parts.own.push(["members", { key: [number, index], data: [address, port] }]);
+  return number;
 }
 
 function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-function internalPart(service: ServicePort, tag: string, endpoints: readonly ServiceEndpoint[], parts: Parts): void {
+function internalPart(
+  service: ServicePort,
+  tag: () => string,
+  endpoints: readonly ServiceEndpoint[],
+  parts: Parts,
+): void {
   const { clusterIP, protocol, port } = service;
   if (clusterIP === "") return;
   const key = [clusterIP, protocol, port];
@@ -64,14 +91,20 @@ function internalPart(service: ServicePort, tag: string, endpoints: readonly Ser
     parts.shared.push(["no-endpoints", { key, data: refusal }]);
     return;
   }
-  pickChain(`svc-${tag}`, service, tag, endpoints, parts);
-  parts.shared.push(["services", { key, data: { verdict: "goto", chain: `svc-${tag}` } }], ["masquerade", { key }]);
+  const [only] = endpoints;
+  if (service.affinitySeconds > 0 || endpoints.length > MOST_PICKED) {
+    pickChain(`svc-${tag()}`, service, tag, endpoints, parts);
+    parts.shared.push(["services", { key, data: { verdict: "goto", chain: `svc-${tag()}` } }]);
+  } else if (only && endpoints.length === 1) parts.own.push([pickMap(1), { key, data: [only.address, only.port] }]);
+  else
+    for (const [index, end] of endpoints.entries())
+      parts.own.push([pickMap(endpoints.length), { key: [...key, index], data: [end.address, end.port] }]);
 }
 
 const REJECT = { verdict: "goto", chain: REJECT_CHAIN } as const;
 const DROP = { verdict: "drop" } as const;
 
-function externalPart(service: ServicePort, tag: string, parts: Parts): void {
+function externalPart(service: ServicePort, tag: () => string, parts: Parts): void {
   const { externalIPs, loadBalancerIPs, nodePort, protocol, port, endpoints } = service;
   const addresses = [...externalIPs, ...loadBalancerIPs];
   if (addresses.length === 0 && nodePort === 0) return;
@@ -93,20 +126,20 @@ function externalPart(service: ServicePort, tag: string, parts: Parts): void {
 }
 
 /** Policy Local: outsiders get local endpoints and keep their address; whoever is inside gets any. */
-function externalChain(service: ServicePort, tag: string, parts: Parts): string {
-  const all = `all-${tag}`;
-  const existing = parts.chains.find(({ name }) => name === `svc-${tag}`);
+function externalChain(service: ServicePort, tag: () => string, parts: Parts): string {
+  const all = `all-${tag()}`;
+  const existing = parts.chains.find(({ name }) => name === `svc-${tag()}`);
   const everywhere = existing && service.internalTrafficPolicy === "Cluster" ? existing.name : all;
   if (everywhere === all) pickChain(all, service, tag, service.endpoints, parts);
   if (service.externalTrafficPolicy === "Cluster") return everywhere;
   const { saddr } = service.family === "ip" ? r.ip : r.ip6;
   const local = service.endpoints.filter((endpoint) => endpoint.local);
   const inner: OwnChain = {
-    name: `ext-${tag}`,
+    name: `ext-${tag()}`,
     rules: [
       [r.isIn([saddr], "pods"), r.goto(everywhere)],
       [r.is(r.fibSaddrType, r.LOCAL), r.goto(everywhere)],
-      ...(local.length === 0 ? [[r.drop()]] : pickRules(`ext-${tag}`, service, tag, local, parts)),
+      ...(local.length === 0 ? [[r.drop()]] : pickRules(`ext-${tag()}`, service, tag, local, parts)),
     ],
   };
   parts.chains.push(inner);
@@ -114,11 +147,11 @@ function externalChain(service: ServicePort, tag: string, parts: Parts): string 
 }
 
 /** Only those whom loadBalancerSourceRanges names may use the load balancer's addresses. */
-function sourceRangeChain(service: ServicePort, tag: string, target: string, parts: Parts): string {
+function sourceRangeChain(service: ServicePort, tag: () => string, target: string, parts: Parts): string {
   const { saddr } = service.family === "ip" ? r.ip : r.ip6;
   const ranges = service.loadBalancerSourceRanges.filter((range) => range.includes(":") === (service.family === "ip6"));
   if (service.loadBalancerSourceRanges.length === 0) return target;
-  const name = `fw-${tag}`;
+  const name = `fw-${tag()}`;
   parts.chains.push({
     name,
     rules: [...ranges.map((range) => [r.inPrefix(saddr, range), r.goto(target)]), [r.drop()]],
@@ -129,7 +162,7 @@ function sourceRangeChain(service: ServicePort, tag: string, target: string, par
 function pickChain(
   name: string,
   service: ServicePort,
-  tag: string,
+  tag: () => string,
   endpoints: readonly ServiceEndpoint[],
   parts: Parts,
 ): void {
@@ -140,7 +173,7 @@ function pickChain(
 function pickRules(
   name: string,
   service: ServicePort,
-  tag: string,
+  tag: () => string,
   endpoints: readonly ServiceEndpoint[],
   parts: Parts,
 ): (readonly r.Statement[])[] {
@@ -148,18 +181,14 @@ function pickRules(
   if (service.affinitySeconds > 0) return stickyRules(name, service, tag, endpoints, parts);
   const [only] = endpoints;
   if (only !== undefined && endpoints.length === 1) return [[r.dnat(family, only.address, only.port)]];
-  const map = `${name}-endpoints`;
-  const definition: SetDefinition = { key: ["mark"], data: [addressType(family), "inet_service"] };
-  const elements = endpoints.map(({ address, port }, index) => ({ key: [index], data: [address, port] }));
-  parts.sets.push({ name: map, definition, elements, lasting: false });
-  return [[r.dnatRandomly(family, endpoints.length, map)]];
+  return [[r.dnatFromPool(family, poolOf(endpoints, parts), endpoints.length, "members")]];
 }
 
 /** Session affinity ClientIP: who was sent to an endpoint goes there again until he has stayed away for the time. */
 function stickyRules(
   name: string,
   service: ServicePort,
-  tag: string,
+  tag: () => string,
   endpoints: readonly ServiceEndpoint[],
   parts: Parts,
 ): (readonly r.Statement[])[] {
@@ -168,8 +197,8 @@ function stickyRules(
   const timeoutMs = affinitySeconds * 1000;
   const chains = endpoints.map(({ address, port }) => {
     const mark = hash(`${address} ${port}`).slice(0, 8);
-    const clients = `clients-${tag}-${mark}`;
-    const chain = `ep-${tag}-${mark}`;
+    const clients = `clients-${tag()}-${mark}`;
+    const chain = `ep-${tag()}-${mark}`;
     if (!parts.sets.some((set) => set.name === clients)) {
       parts.sets.push({
         name: clients,

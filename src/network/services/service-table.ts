@@ -7,6 +7,8 @@ import * as r from "#linux/nft-rules.ts";
 import type { RuleFamily } from "../bridge/rule-model.ts";
 
 export type SharedSet =
+  | PickMap
+  | "members"
   | "services"
   | "nodeports"
   | "no-endpoints"
@@ -17,7 +19,21 @@ export type SharedSet =
   | "hairpin"
   | "pods";
 
+/** Of so many endpoints at most, a service is an element of a map for their number and has no chain: see `pickMap`. */
+export const MOST_PICKED = 16;
+
+/** Cluster addresses whose services have this many endpoints: an element for each, of which a packet gets any. */
+export type PickMap = `pick-${number}`;
+
+export function pickMap(count: number): PickMap {
+  return `pick-${count}`;
+}
+
+const PICK_MAPS: readonly PickMap[] = Array.from({ length: MOST_PICKED }, (_, index) => pickMap(index + 1));
+
 export const SHARED_SETS: readonly SharedSet[] = [
+  ...PICK_MAPS,
+  "members",
   "services",
   "nodeports",
   "no-endpoints",
@@ -52,6 +68,12 @@ export function sharedSetDefinition(set: SharedSet, family: RuleFamily): SetDefi
       return { key: [address, address] };
     case "pods":
       return { key: [address], interval: true };
+    case "members":
+      return { key: ["mark", "mark"], data: [address, "inet_service"] };
+    case "pick-1":
+      return { key: [address, "inet_proto", "inet_service"], data: [address, "inet_service"] };
+    default:
+      return { key: [address, "inet_proto", "inet_service", "mark"], data: [address, "inet_service"] };
   }
 }
 
@@ -80,9 +102,10 @@ export function serviceTableChanges(table: Table, family: RuleFamily, pods: read
 /** Chains of the table without services, with how many rules each has. */
 export function baseChains(family: RuleFamily): ReadonlyMap<string, number> {
   return new Map([
-    ["prerouting", 2],
-    ["output", 2],
-    ["postrouting", family === "ip" ? 4 : 3],
+    ["pick", MOST_PICKED],
+    ["prerouting", 3],
+    ["output", 3],
+    ["postrouting", family === "ip" ? 5 : 4],
     [REJECT_CHAIN, 2],
     ["input", 3],
     ["forward", 2],
@@ -99,15 +122,26 @@ function dispatchChanges(table: Table, family: RuleFamily): Change[] {
   const toService = [r.vmap([daddr, r.l4proto, r.dport], "services")];
   const toNodePort = r.vmap([r.l4proto, r.dport], "nodeports");
   const local = r.is(r.fibDaddrType, r.LOCAL);
+  const pick = [r.jump("pick")];
   const notLoopback = family === "ip" ? r.notInPrefix(daddr, "127.0.0.0/8") : r.isNot(daddr, "::1");
   return [
+    change.addChain(table, "pick"),
+    ...PICK_MAPS.map((map, index) => change.addRule(table, "pick", [pickRule(family, map, index + 1)])),
     change.addChain(table, "prerouting", { type: "nat", at: "prerouting", priority: PRIORITY.dstnat }),
+    change.addRule(table, "prerouting", pick),
     change.addRule(table, "prerouting", toService),
     change.addRule(table, "prerouting", [local, notLoopback, toNodePort]),
     change.addChain(table, "output", { type: "nat", at: "output", priority: PRIORITY.dstnat }),
+    change.addRule(table, "output", pick),
     change.addRule(table, "output", toService),
     change.addRule(table, "output", family === "ip" ? [local, toNodePort] : [local, notLoopback, toNodePort]),
   ];
+}
+
+/** The lookups of a packet do not become more with the services. */
+function pickRule(family: RuleFamily, map: PickMap, count: number): r.Statement {
+  const fields = [addresses(family).daddr, r.l4proto, r.dport];
+  return count === 1 ? r.dnatByMap(family, fields, map) : r.dnatByMapRandomly(family, fields, count, map);
 }
 
 /** Replies must come back through this node: whoever is no pod, and a pod that reaches itself, gets the node's address. */
@@ -120,6 +154,7 @@ function sourceChanges(table: Table, family: RuleFamily): Change[] {
   const rules = [
     [translated, r.isIn([saddr, daddr], "hairpin"), r.masquerade()],
     ...(family === "ip" ? [[translated, leaves, r.inPrefix(saddr, "127.0.0.0/8"), r.masquerade()]] : []),
+    [translated, leaves, stranger, r.isIn([ctOriginalDaddr], "cluster-ips"), r.masquerade()],
     [translated, leaves, stranger, r.isIn(original, "masquerade"), r.masquerade()],
     // A node port is reached by any address, but not by a service's, whose port may be the same number.
     [

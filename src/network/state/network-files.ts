@@ -31,6 +31,8 @@ export interface StoredEndpoint extends Endpoint {
   /** The host's end; "" for endpoints of host and null networks. */
   readonly hostLink: string;
   readonly defaultGateway: boolean;
+  readonly linkLocal?: readonly string[];
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Name servers to ask instead of the host's. */
   readonly dns: readonly string[];
 }
