@@ -18,6 +18,7 @@ import { customResourceController } from "./custom/controller.ts";
 import type { User } from "./context.ts";
 import { discovery } from "./http/discovery.ts";
 import type { Request, Response } from "./http/exchange.ts";
+import { fairShare } from "./http/fair-share.ts";
 import { requestHandler } from "./http/handler.ts";
 import { healthEndpoints } from "./http/health.ts";
 import { listen, type Listener } from "./http/listener.ts";
@@ -201,6 +202,7 @@ function httpSide(
     service,
     authorizer,
     authenticator: authentication,
+    shares: fairShare(),
     nodes,
     logger,
     discovery: discovery(resources),

@@ -1,6 +1,7 @@
 import type { Logger } from "#base/logger.ts";
 import { isGantryError } from "#base/errors.ts";
 import { impersonated, type Authenticator } from "../auth/authentication.ts";
+import type { FairShare } from "./fair-share.ts";
 import { header, type Request, type Response } from "./exchange.ts";
 import type { Metrics } from "./metrics.ts";
 import { negotiate } from "./negotiation.ts";
@@ -9,11 +10,13 @@ import { parsePath, type RequestPath } from "./path.ts";
 import { isTrue } from "./query.ts";
 import { serveResource, type ResourceServer } from "./resources.ts";
 import { replyError } from "./respond.ts";
+import { isLongRunning, timeLimit, withinTime } from "./time-limit.ts";
 
 export interface HandlerOptions extends ResourceServer, OtherServer {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly shares: FairShare;
 }
 
 /** Answers one request; never throws. */
@@ -57,7 +60,17 @@ async function serve(
     return serveOther(options, { reply, path: path.path, query, user });
   }
   const reply = { request, response, form: negotiate(accept), pretty, warnings };
-  await serveResource(options, { reply, path, query, user });
+  const resource = { reply, path, query, user };
+  if (isLongRunning(path, query)) return serveResource(options, resource);
+  await withinTime(options.api.clock, timeLimit(query), async () => {
+    const leave = await options.shares.enter(user.name);
+    try {
+      // Who left while waiting gets no answer, and nothing is done in their name.
+      if (!response.destroyed) await serveResource(options, resource);
+    } finally {
+      leave();
+    }
+  });
 }
 
 const NO_QUERY = new URLSearchParams();
