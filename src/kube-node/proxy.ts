@@ -4,10 +4,11 @@ import { errorText } from "#base/errors.ts";
 import type { Logger } from "#base/logger.ts";
 import { objectKey, type KubeObject } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
-import type { EndpointSlice, Service } from "#formats/kube-types.generated.ts";
+import type { EndpointSlice, Node, Service } from "#formats/kube-types.generated.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
 import { openServiceRules, type HostRoute, type ServicePort } from "#network/service-rules.ts";
 import type { ApiLink } from "./api-link.ts";
+import { healthPorts } from "./proxy/health-ports.ts";
 import { servicePorts, type EndpointAddress } from "./proxy/service-ports.ts";
 
 export interface ProxyDeps {
@@ -22,6 +23,8 @@ export interface ProxyDeps {
   readonly ownEndpoints?: ReadonlyMap<string, EndpointAddress>;
   /** Where the network namespace of a node is mounted that is not the machine's own. */
   readonly netns?: string | undefined;
+  /** Opens a port on every address of the node, for health checks. */
+  readonly listen?: (port: number) => { readonly fd: number };
   /** While it is cut, the rules stay as they are. */
   readonly link?: ApiLink | undefined;
   readonly clock: Clock;
@@ -41,6 +44,7 @@ const GATHER_MS = 10;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 
+const ZONE_LABEL = "topology.kubernetes.io/zone";
 const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
 const BY_SERVICE = "service";
 
@@ -51,7 +55,10 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
   const slices = deps.informers.informer(RESOURCES.endpointslices);
   slices.addIndex(BY_SERVICE, (slice) => [serviceOf(slice)]);
   const rules = openServiceRules(deps);
-  const viewpoint = { nodeName: deps.nodeName, own: deps.ownEndpoints ?? new Map<string, EndpointAddress>() };
+  const nodes = deps.informers.informer(RESOURCES.nodes);
+  const own = deps.ownEndpoints ?? new Map<string, EndpointAddress>();
+  const zone = (): string | undefined => zoneOf(nodes.cache.get(deps.nodeName));
+  const health = deps.listen && healthPorts(deps.listen, logger);
   /** Owners whose rules the kernel has refused: with the next change they are tried again. */
   const dirty = new Set<string>();
   let cancel: (() => void) | undefined;
@@ -62,12 +69,14 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
     cancel = undefined;
     if (deps.link?.isCut) return;
     const wanted = new Map<string, readonly ServicePort[]>();
+    const viewpoint = { nodeName: deps.nodeName, zone: zone(), own };
     for (const key of dirty) {
       const service = services.cache.get(key);
       wanted.set(key, service ? servicePorts(service, slices.cache.byIndex(BY_SERVICE, key), viewpoint) : []);
     }
     try {
       rules.change(wanted);
+      for (const [key, ports] of wanted) health?.set(key, services.cache.get(key), ports);
       dirty.clear();
       retryMs = RETRY_MS;
     } catch (error) {
@@ -92,9 +101,15 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
     delete: (object: T) => touch(keyOf(object)),
   });
   await Promise.all([services.whenSynced(), slices.whenSynced()]);
+  /** Which endpoints are near follows from where the node is. */
+  const moved = (before: Node | undefined, after: Node): void => {
+    if (after.metadata.name !== deps.nodeName || zoneOf(before) === zoneOf(after)) return;
+    for (const service of services.cache.values()) touch(objectKey(service));
+  };
   const unsubscribe = [
     services.addHandler(handler<Service>(objectKey)),
     slices.addHandler(handler<EndpointSlice>(serviceOf)),
+    nodes.addHandler({ add: (node) => moved(undefined, node), update: moved }),
     deps.link?.onMended(() => plan(0)) ?? (() => undefined),
   ];
   cancel?.();
@@ -104,10 +119,15 @@ export async function startProxy(deps: ProxyDeps): Promise<Proxy> {
       stopped = true;
       cancel?.();
       for (const stop of unsubscribe) stop();
+      health?.close();
       rules.close();
     },
     remove: () => rules.remove(),
   };
+}
+
+function zoneOf(node: Node | undefined): string | undefined {
+  return node?.metadata.labels?.[ZONE_LABEL];
 }
 
 /** `namespace/name` of the service that a slice belongs to. */

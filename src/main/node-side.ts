@@ -12,6 +12,8 @@ import { startProxy } from "#kube-node/proxy.ts";
 import { streamUpgrades } from "#kube-api/stream-upgrades.ts";
 import { VERSION } from "#kube-api/version.ts";
 import { clientOver, type ApiLink } from "#kube-node/api-link.ts";
+import { openListener } from "#linux/inet-sockets.ts";
+import { withinNetns } from "#network/within.ts";
 import type { Networks } from "#network/networks.ts";
 import { ensurePodNetwork, type PodNetworkOptions } from "#network/pod-network.ts";
 import type { ContainerSide } from "./container-side.ts";
@@ -109,6 +111,8 @@ async function startServices(
     hostRoute: { range: serviceCidr, bridge: bridgeName },
     ownEndpoints: new Map([[DNS_SERVICE, dns.endpoint]]),
     netns: options.machine?.netns,
+    listen: (port) =>
+      withinNetns(options.machine?.netns)(() => openListener({ protocol: "tcp", address: "0.0.0.0", port })),
     link: options.link,
     logger: options.logger.child({ component: "proxy" }),
   });

@@ -44,6 +44,8 @@ export interface ServicePort {
   /** Session affinity ClientIP for this long; 0: none. */
   readonly affinitySeconds: number;
   readonly endpoints: readonly ServiceEndpoint[];
+  /** For policies of Local; by default those of `endpoints` that are local. */
+  readonly localEndpoints?: readonly ServiceEndpoint[];
 }
 
 export interface HostRoute {

@@ -120,6 +120,20 @@ describe("several nodes on one machine", () => {
     }
   });
 
+  test("a health check port says on each node whether it has endpoints", async () => {
+    const spec = { type: "LoadBalancer", externalTrafficPolicy: "Local" };
+    await kubectl("patch", "service", "at-alpha-2", "-p", JSON.stringify({ spec }));
+    const port = await kubectl("get", "service", "at-alpha-2", "-o", "jsonpath={.spec.healthCheckNodePort}");
+    const codeAt = async (node: string): Promise<string> => {
+      const ip = await tools.field(`web-${node}`, ".status.hostIP");
+      const args = ["-sS", "--retry", "5", "--retry-connrefused", "--retry-delay", "1", "--max-time", "3"];
+      return (await gantry.run("curl", [...args, "-o", "/dev/null", "-w", "%{http_code}", `http://${ip}:${port}/`]))
+        .stdout;
+    };
+    assert.equal(await codeAt("alpha-2"), "200");
+    assert.equal(await codeAt("alpha-3"), "503");
+  });
+
   test("logs and exec reach every node", async () => {
     await apply(pod("talker", { nodeName: "alpha-3", containers: [busybox("main", "echo here; sleep 600")] }));
     await tools.ready("talker");

@@ -48,6 +48,36 @@ test("when nobody is ready, those that end but serve are used", () => {
   assert.deepEqual(ports([ending, { addresses: ["10.0.0.3"] }]), ["10.0.0.3"]);
 });
 
+test("hints: this node's endpoints, else this zone's, as long as every endpoint has one; those of a policy Local stay", () => {
+  const hinted = (address: string, nodeName: string, zone: string) => ({
+    addresses: [address],
+    nodeName,
+    hints: { forZones: [{ name: zone }], forNodes: [{ name: nodeName }] },
+  });
+  const [a, b, c] = [hinted("10.0.0.1", "one", "a"), hinted("10.0.0.2", "two", "a"), hinted("10.0.0.3", "three", "b")];
+  const seen = (
+    from: Partial<Viewpoint>,
+    endpoints: EndpointSlice["endpoints"],
+    spec: Service["spec"] = {},
+  ): string[] =>
+    servicePorts(service({ clusterIP: "10.96.0.1", ports: [http], ...spec }), [slice(endpoints)], {
+      ...here,
+      ...from,
+    }).flatMap((port) =>
+      [port.endpoints, port.localEndpoints ?? []].map((list) => list.map(({ address }) => address).join(" ")),
+    );
+  assert.deepEqual(seen({ nodeName: "two", zone: "a" }, [a, b, c]), ["10.0.0.2", ""]);
+  assert.deepEqual(seen({ nodeName: "four", zone: "a" }, [a, b, c]), ["10.0.0.1 10.0.0.2", ""]);
+  assert.deepEqual(seen({ nodeName: "four", zone: "z" }, [a, b, c]), ["10.0.0.1 10.0.0.2 10.0.0.3", ""]);
+  const bare = { addresses: ["10.0.0.4"] };
+  assert.deepEqual(seen({ nodeName: "two", zone: "a" }, [a, b, bare]), ["10.0.0.1 10.0.0.2 10.0.0.4", ""]);
+  const local = { externalTrafficPolicy: "Local" };
+  assert.deepEqual(
+    seen({ nodeName: "three", zone: "a" }, [a, b, { ...c, hints: { forZones: [{ name: "b" }] } }], local),
+    ["10.0.0.1 10.0.0.2", "10.0.0.3"],
+  );
+});
+
 test("headless, external-name and others' services have no rules", () => {
   assert.deepEqual(servicePorts(service({ clusterIP: "None", ports: [http] }), [], here), []);
   assert.deepEqual(servicePorts(service({ type: "ExternalName", externalName: "x.example" }), [], here), []);

@@ -21,6 +21,8 @@ export interface EndpointAddress {
 
 export interface Viewpoint {
   readonly nodeName: string;
+  /** Of the node, when it has one. */
+  readonly zone?: string | undefined;
   /** Endpoints of this node's own making, instead of the slices', by `namespace/name`. */
   readonly own: ReadonlyMap<string, EndpointAddress>;
 }
@@ -67,7 +69,7 @@ function portOf(
         spec.sessionAffinity === "ClientIP"
           ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS)
           : 0,
-      endpoints: endpointsOf(service, port, family, slices, from),
+      ...endpointsOf(service, port, family, slices, from),
     },
   ];
 }
@@ -82,10 +84,10 @@ function endpointsOf(
   family: "ip" | "ip6",
   slices: readonly EndpointSlice[],
   from: Viewpoint,
-): ServiceEndpoint[] {
+): Pick<ServicePort, "endpoints" | "localEndpoints"> {
   const own = from.own.get(objectKey(service));
-  if (own) return own.address.includes(":") === (family === "ip6") ? [{ ...own, local: true }] : [];
-  const found = new Map<string, { endpoint: ServiceEndpoint; source: Endpoint }>();
+  if (own) return { endpoints: own.address.includes(":") === (family === "ip6") ? [{ ...own, local: true }] : [] };
+  const found = new Map<string, Found>();
   for (const slice of slices) {
     if (slice.addressType !== (family === "ip6" ? "IPv6" : "IPv4")) continue;
     const number = (slice.ports ?? []).find((candidate) => isPort(candidate, port))?.port;
@@ -100,13 +102,41 @@ function endpointsOf(
     }
   }
   const all = Array.from(found.values());
+  const endpoints = usable(all, (ready) => near(ready, from)).map(({ endpoint }) => endpoint);
+  if (service.spec?.internalTrafficPolicy !== "Local" && service.spec?.externalTrafficPolicy !== "Local")
+    return { endpoints };
+  const local = usable(all.filter(({ endpoint }) => endpoint.local));
+  return { endpoints, localEndpoints: local.map(({ endpoint }) => endpoint) };
+}
+
+interface Found {
+  readonly endpoint: ServiceEndpoint;
+  readonly source: Endpoint;
+}
+
+/** When nobody is ready, those that are ending but still serve are better than nothing (KEP-1669). */
+function usable(
+  all: readonly Found[],
+  choose: (ready: readonly Found[]) => readonly Found[] = (ready) => ready,
+): readonly Found[] {
   const ready = all.filter(({ source }) => source.conditions?.ready !== false);
-  // When nobody is ready, those that are ending but still serve are better than nothing (KEP-1669).
-  const usable =
-    ready.length > 0
-      ? ready
-      : all.filter(({ source }) => source.conditions?.serving === true && source.conditions.terminating === true);
-  return usable.map(({ endpoint }) => endpoint);
+  if (ready.length > 0) return choose(ready);
+  return all.filter(({ source }) => source.conditions?.serving === true && source.conditions.terminating === true);
+}
+
+/**
+ * Those that the slices' hints mean for this node, else for its zone (kube-proxy's topology.go): only while every endpoint has a hint, and one
+ * of them is for us; else all.
+ */
+function near(ready: readonly Found[], { nodeName, zone }: Viewpoint): readonly Found[] {
+  const byHint = (hints: (source: Endpoint) => readonly { name: string }[], wanted: string): readonly Found[] => {
+    if (!ready.every(({ source }) => hints(source).length > 0)) return [];
+    return ready.filter(({ source }) => hints(source).some(({ name }) => name === wanted));
+  };
+  const onNode = byHint(({ hints }) => hints?.forNodes ?? [], nodeName);
+  if (onNode.length > 0) return onNode;
+  const inZone = zone === undefined ? [] : byHint(({ hints }) => hints?.forZones ?? [], zone);
+  return inZone.length > 0 ? inZone : ready;
 }
 
 function isPort(candidate: DiscoveryEndpointPort, port: KubePort): boolean {

@@ -33,6 +33,10 @@ export interface OwnChain {
   readonly rules: readonly (readonly r.Statement[])[];
 }
 
+function localOf({ endpoints, localEndpoints }: ServicePort): readonly ServiceEndpoint[] {
+  return localEndpoints ?? endpoints.filter(({ local }) => local);
+}
+
 /** How many pools of endpoints a unit may have: those for inside, all, and those on this node. */
 export const POOLS = 4;
 
@@ -41,11 +45,10 @@ export function compileService(service: ServicePort, pool: number): Unit {
   // Most services need none: they have no chain of their own.
   let made: string | undefined;
   const tag = (): string => (made ??= hash(service.key));
-  const internal =
-    service.internalTrafficPolicy === "Local" ? service.endpoints.filter(({ local }) => local) : service.endpoints;
+  const internal = service.internalTrafficPolicy === "Local" ? localOf(service) : service.endpoints;
   internalPart(service, tag, internal, parts);
   externalPart(service, tag, parts);
-  for (const { address, local } of service.endpoints)
+  for (const { address, local } of [...service.endpoints, ...(service.localEndpoints ?? [])])
     if (local) parts.shared.push(["hairpin", { key: [address, address] }]);
   const { sets, chains, shared, own } = parts;
   return { family: service.family, service, pool, sets, chains, shared, own };
@@ -133,7 +136,7 @@ function externalChain(service: ServicePort, tag: () => string, parts: Parts): s
   if (everywhere === all) pickChain(all, service, tag, service.endpoints, parts);
   if (service.externalTrafficPolicy === "Cluster") return everywhere;
   const { saddr } = service.family === "ip" ? r.ip : r.ip6;
-  const local = service.endpoints.filter((endpoint) => endpoint.local);
+  const local = localOf(service);
   const inner: OwnChain = {
     name: `ext-${tag()}`,
     rules: [
