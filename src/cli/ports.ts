@@ -15,6 +15,8 @@ export interface UpOptions {
   readonly nodeName?: string;
   /** At least so many nodes; those of earlier starts are there as well. */
   readonly nodes?: number;
+  /** Nodes without machines, `simulated-1` and so on; their pods run without containers. */
+  readonly simulatedNodes?: number;
   /** Of nodes that this start makes: `zone=a,disk=ssd`, `key=value:NoSchedule`. */
   readonly nodeLabels?: string;
   readonly nodeTaints?: string;

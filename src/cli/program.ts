@@ -22,6 +22,7 @@ interface UpFlags {
   nodePorts?: string;
   nodeName?: string;
   nodes?: number;
+  simulatedNodes?: number;
   nodeLabels?: string;
   nodeTaints?: string;
   nodeCidr?: string;
@@ -126,6 +127,11 @@ function addUpFlags(command: Command): Command {
     .option("--node-ports <range>", "ports for NodePort services (30000-32767)")
     .option("--node-name <name>", "this node's name (the host's name)")
     .option("--nodes <count>", "at least so many nodes on this machine (1)", nodeCount)
+    .option(
+      "--simulated-nodes <count>",
+      "so many nodes without machines; their pods run without containers",
+      simulatedCount,
+    )
     .option("--node-labels <labels>", "labels of the nodes that this start makes: zone=a,disk=ssd")
     .option("--node-taints <taints>", "taints of the nodes that this start makes: key=value:NoSchedule,...")
     .option("--node-cidr <cidr>", "addresses of the nodes besides the first (10.245.0.0/24)")
@@ -164,6 +170,12 @@ function portNumber(text: string): number {
 function nodeCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count < 1 || count > 50) throw new InvalidArgumentError("a machine holds 1 to 50 nodes");
+  return count;
+}
+
+function simulatedCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count > 20_000) throw new InvalidArgumentError("up to 20000 nodes can be simulated");
   return count;
 }
 

@@ -57,10 +57,10 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
   const timers = new Map<string, () => void>();
   let stopped = false;
 
-  const renewLater = (name: string): void => {
-    const cancel = clock.after(RENEW_MS, () => {
+  const renewLater = (name: string, delayMs: number): void => {
+    const cancel = clock.after(delayMs, () => {
       if (alive.has(name)) renew(client, clock, name).catch((error: unknown) => report(error));
-      renewLater(name);
+      renewLater(name, RENEW_MS);
     });
     timers.set(name, cancel);
   };
@@ -93,7 +93,9 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
         lives.forget(pod);
       },
     });
-    if (options.heartbeats ?? true) for (const { name } of nodes) renewLater(name);
+    if (!(options.heartbeats ?? true)) return;
+    // Not all at once.
+    for (const [index, { name }] of nodes.entries()) renewLater(name, (RENEW_MS * (index + 1)) / nodes.length);
   };
   let unsubscribe = (): void => undefined;
   return {
@@ -133,7 +135,13 @@ async function register(
   const now = kubeMicroTime(clock.now());
   // Registered as ready at once, as a kubelet does: otherwise it would start with a taint for a controller to take off.
   const status = nodeStatus(node, address, clock.now());
-  const created = await client.create(RESOURCES.nodes, { ...nodeObject(node, index), status });
+  const created = await client
+    .create(RESOURCES.nodes, { ...nodeObject(node, index), status })
+    .catch((error: unknown) => {
+      if (!isGantryError(error, "already-exists")) throw error;
+    });
+  // It was there at an earlier start.
+  if (!created) return comeBack(client, clock, node.name);
   const reference = { apiVersion: "v1", kind: "Node", name: node.name, uid: created.metadata.uid ?? "" };
   await client.create(RESOURCES.leases, {
     apiVersion: "coordination.k8s.io/v1",

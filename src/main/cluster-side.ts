@@ -3,6 +3,7 @@ import { homedir, hostname } from "node:os";
 import { dirname, join } from "node:path";
 import type { Logger } from "#base/logger.ts";
 import type { UpOptions } from "#cli/ports.ts";
+import type { SimulatedNodes } from "#kube-control/simulated-nodes.ts";
 import { readKubeconfigs, writeContext } from "#kube-client/kubeconfig-file.ts";
 import { addressIn, nodeAddress, portRange } from "./addresses.ts";
 import type { ContainerSide } from "./container-side.ts";
@@ -12,6 +13,7 @@ import { parseLabels, parseTaints } from "./node-options.ts";
 import { nodeRanges, type NodeRecords } from "./node-records.ts";
 import { startNodes, type NodeSet } from "./node-set.ts";
 import { openPodNetwork, type NodeSideOptions } from "./node-side.ts";
+import { startSimulated } from "./simulated.ts";
 import type { Ranges } from "./ranges.ts";
 
 export interface ClusterSideOptions {
@@ -77,6 +79,7 @@ export async function startCluster({
     }),
   ]);
   let nodes: NodeSet | undefined;
+  let simulated: SimulatedNodes | undefined;
   try {
     const port = await control.listen(apiAddress, options.apiPort ?? API_PORT);
     // Pods reach the API at their gateway, through the `kubernetes` service.
@@ -105,11 +108,13 @@ export async function startCluster({
         logger,
       }),
     );
+    simulated = await startSimulated(control, options.simulatedNodes ?? 0, logger);
     const url = `https://${apiAddress}:${port}`;
     const context = await writeKubeconfigs(options, control, url);
     const facts = { url, kubeconfig: places.kubeconfig, context, nodeName: node.name, nodes: started };
-    return clusterSide(control, started, facts);
+    return clusterSide(control, started, simulated, facts);
   } catch (error) {
+    await simulated?.stop();
     nodes?.close({ services: true });
     await control.close();
     throw error;
@@ -119,6 +124,7 @@ export async function startCluster({
 function clusterSide(
   control: ControlPlane,
   nodes: NodeSet,
+  simulated: SimulatedNodes | undefined,
   facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle">,
 ): ClusterSide {
   let closed = false;
@@ -131,6 +137,7 @@ function clusterSide(
     closeNode,
     dismantle: nodes.dismantle,
     async close() {
+      await simulated?.stop();
       closeNode({ services: true });
       await control.close();
     },

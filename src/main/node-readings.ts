@@ -19,6 +19,7 @@ export interface NodeReadingsOptions {
 
 /** A node that takes longer is left out, as by metrics-server. */
 const LIMIT_MS = 10_000;
+const SIMULATED = "gantry.dev/simulated";
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Reads what the nodes of the cluster use: this one directly, others over their kubelets' HTTPS API. */
@@ -36,7 +37,11 @@ export function nodeReadings(options: NodeReadingsOptions): MetricsSource {
   };
   return {
     async read() {
-      const readings = await Promise.all(Array.from(nodes.cache.values(), readNode));
+      // Simulated nodes have no kubelet to ask.
+      const real = Array.from(nodes.cache.values()).filter(
+        ({ metadata }) => metadata.labels?.[SIMULATED] === undefined,
+      );
+      const readings = await Promise.all(real.map(readNode));
       return readings.filter((reading) => reading !== undefined);
     },
   };
