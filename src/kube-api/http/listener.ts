@@ -29,7 +29,13 @@ const MAX_RESETS_PER_SECOND = 500;
 const MAX_CONNECTIONS = 10_000;
 const HANDSHAKE_MS = 10_000;
 /** For connections that speak HTTP/1.1; watches have no time limit of their own here. */
-const HTTP1_LIMITS = { maxHeaderSize: 64 * 1024, headersTimeout: 32_000, requestTimeout: 0 };
+const HTTP1_LIMITS = {
+  maxHeaderSize: 64 * 1024,
+  headersTimeout: 32_000,
+  requestTimeout: 0,
+  // As kube-apiserver's: a client that keeps connections for less never finds one closed as it uses it.
+  keepAliveTimeout: 90_000,
+};
 
 /** Serves TLS only, HTTP/1.1 and HTTP/2 on one port. Clients may show a certificate of the cluster's authority. */
 export async function listen(options: ListenerOptions, host: string, port: number): Promise<Listener> {

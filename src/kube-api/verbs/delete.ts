@@ -18,7 +18,7 @@ export interface Deletion {
   readonly gone: boolean;
 }
 
-const MAX_TRIES = 16;
+const MAX_TRIES = 100;
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 

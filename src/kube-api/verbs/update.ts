@@ -34,7 +34,7 @@ export interface Target {
 }
 
 /** Writes lost to another writer are decided anew this often; then the caller is told of the conflict. */
-const MAX_TRIES = 16;
+const MAX_TRIES = 100;
 
 /**
  * Changes an object. Without a resourceVersion in the wanted object, a lost race is run again on the newer object.

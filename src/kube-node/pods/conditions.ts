@@ -62,10 +62,20 @@ export function podConditions(
   if (!done && pod.status?.conditions?.every(({ type }) => type !== "PodScheduled"))
     own["PodScheduled"] = { status: "True" };
   const others = (pod.status?.conditions ?? []).filter(({ type }) => !(type in own) && !RESIZE_CONDITIONS.has(type));
-  return [...Object.entries(own).map(([type, condition]) => settled(pod, type, condition, inputs.now)), ...others];
+  return [...Object.entries(own).map(([type, condition]) => settled(pod, type, condition, inputs)), ...others];
 }
 
-const RESIZE_CONDITIONS: ReadonlySet<string> = new Set(["PodResizePending", "PodResizeInProgress"]);
+export const RESIZE_CONDITIONS: ReadonlySet<string> = new Set(["PodResizePending", "PodResizeInProgress"]);
+
+/** Those that the kubelet writes. */
+export const OWN_CONDITIONS: ReadonlySet<string> = new Set([
+  "PodReadyToStartContainers",
+  "Initialized",
+  "Ready",
+  "ContainersReady",
+  "PodScheduled",
+  ...RESIZE_CONDITIONS,
+]);
 
 function resizeCondition({ resize }: StatusInputs): Record<string, Partial<PodCondition>> {
   if (!resize) return {};
@@ -74,8 +84,13 @@ function resizeCondition({ resize }: StatusInputs): Record<string, Partial<PodCo
 }
 
 /** The condition with its transition time: the old one while the status stays the same. */
-function settled(pod: Pod, type: string, condition: Partial<PodCondition>, now: number): PodCondition {
-  const before = pod.status?.conditions?.find((other) => other.type === type);
+function settled(
+  pod: Pod,
+  type: string,
+  condition: Partial<PodCondition>,
+  { before: reported, now }: StatusInputs,
+): PodCondition {
+  const before = (reported ?? pod.status)?.conditions?.find((other) => other.type === type);
   const same = before?.status === condition.status;
   return {
     type,

@@ -30,7 +30,8 @@ export async function endPod(state: PodState): Promise<void> {
   deps.onGone(uid);
 }
 
-async function forgetInApi({ deps, pod, uid }: PodState): Promise<void> {
+async function forgetInApi(state: PodState): Promise<void> {
+  const { deps, pod, uid } = state;
   try {
     const preconditions = isStatic(pod) ? {} : { preconditions: { uid } };
     await deps.client.delete(RESOURCES.pods, pod.metadata.namespace, pod.metadata.name ?? "", {
@@ -38,8 +39,19 @@ async function forgetInApi({ deps, pod, uid }: PodState): Promise<void> {
       ...preconditions,
     });
   } catch (error) {
-    // Gone, or already replaced by a pod of the same name.
-    if (!isGantryError(error, "not-found") && !isGantryError(error, "conflict")) throw error;
+    if (isGantryError(error, "not-found")) return;
+    // Replaced by a pod of the same name; or others wrote to it so often that the deletion found no gap.
+    if (!isGantryError(error, "conflict") || (await isThere(state))) throw error;
+  }
+}
+
+async function isThere({ deps, pod, uid }: PodState): Promise<boolean> {
+  try {
+    const there = await deps.client.get(RESOURCES.pods, pod.metadata.namespace, pod.metadata.name ?? "");
+    return isStatic(pod) || there.metadata.uid === uid;
+  } catch (error) {
+    if (isGantryError(error, "not-found")) return false;
+    throw error;
   }
 }
 

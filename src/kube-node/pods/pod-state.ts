@@ -84,6 +84,7 @@ export function report(state: PodState, observed: ObservedPod): void {
   const { deps, pod, probes, waiting, writer } = state;
   if (state.mode !== "run") return;
   const status = podStatus(pod, observed, {
+    before: writer.latest(),
     now: deps.clock.now(),
     hostIp: deps.config.ip,
     podIps: podIps(state, observed),

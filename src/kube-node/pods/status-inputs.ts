@@ -1,5 +1,5 @@
 import type { Container as EngineContainer } from "#containers/engine.ts";
-import type { LinuxContainerUser } from "#formats/kube-types.generated.ts";
+import type { LinuxContainerUser, PodStatus } from "#formats/kube-types.generated.ts";
 
 /** Why a container is not running yet, in Kubernetes' words. */
 export interface Waiting {
@@ -8,6 +8,11 @@ export interface Waiting {
 }
 
 export interface StatusInputs {
+  /**
+   * The last status of our own, which the pod as it is known may not have yet: times taken from an older one would go back and forth
+   * with each echo of a write. Undefined: none since the start.
+   */
+  readonly before?: PodStatus | undefined;
   readonly now: number;
   readonly hostIp: string;
   readonly podIps: readonly string[];

@@ -4,10 +4,13 @@ import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Pod, PodStatus } from "#formats/kube-types.generated.ts";
 import type { NodeDeps } from "../ports.ts";
 import { isStatic } from "./labels.ts";
+import { statusPatch } from "./status-patch.ts";
 
 /** Reports one pod's status to the API: the newest wins, one write at a time, nothing when nothing changed. */
 export interface StatusWriter {
   set(pod: Pod, status: PodStatus): void;
+  /** The newest status that was to be written. */
+  latest(): PodStatus | undefined;
   /** The API's object was made anew: the next status is written even when it is the same. */
   reset(): void;
   /** Resolves when the newest status has been written or the pod is gone. */
@@ -19,6 +22,7 @@ const RETRY_MS = 1_000;
 /** Holds at most one status that is waiting. */
 export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter {
   let written: PodStatus | undefined;
+  let latest: PodStatus | undefined;
   let wanted: { pod: Pod; status: PodStatus } | undefined;
   let writing: Promise<void> | undefined;
 
@@ -34,7 +38,7 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
           RESOURCES.pods,
           namespace,
           name ?? "",
-          { type: "strategic", body: { ...metadata, status } },
+          { type: "strategic", body: { ...metadata, status: statusPatch(status) } },
           "status",
         );
         written = status;
@@ -48,13 +52,16 @@ export function statusWriter({ client, clock, logger }: NodeDeps): StatusWriter 
     }
   };
   return {
+    latest: () => latest,
     set(pod, status) {
       if (!wanted && !writing && isDeepStrictEqual(written ?? pod.status, status)) return;
       wanted = { pod, status };
+      latest = status;
       writing ??= write().finally(() => (writing = undefined));
     },
     reset() {
       written = undefined;
+      latest = undefined;
     },
     async flushed() {
       while (writing) await writing;

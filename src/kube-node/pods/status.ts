@@ -8,6 +8,7 @@ import { timestamp, type StatusInputs } from "./status-inputs.ts";
 
 /** Pure: the status that the kubelet reports. Conditions that others own are kept; times move only when a status does. */
 export function podStatus(pod: Pod, observed: ObservedPod, inputs: StatusInputs): PodStatus {
+  const before = inputs.before ?? pod.status;
   const init = (pod.spec?.initContainers ?? []).map((container) =>
     containerStatus(pod, container, observed, inputs, true),
   );
@@ -20,7 +21,7 @@ export function podStatus(pod: Pod, observed: ObservedPod, inputs: StatusInputs)
   const wanted = inputs.failure ? "Failed" : podPhase(pod, observed, init, inputs.ending === true);
   // A pod is not said to be done while anything of it runs (status_manager.go, mergePodStatus).
   const early = isTerminal(wanted) && Array.from(observed.current.values()).some(isRunning);
-  const phase = early ? (pod.status?.phase ?? "Running") : wanted;
+  const phase = early ? (before?.phase ?? "Running") : wanted;
   const ips = inputs.podIps;
   const [podIp] = ips;
   return {
@@ -31,7 +32,7 @@ export function podStatus(pod: Pod, observed: ObservedPod, inputs: StatusInputs)
     hostIP: inputs.hostIp,
     hostIPs: [{ ip: inputs.hostIp }],
     ...(podIp === undefined ? {} : { podIP: podIp, podIPs: ips.map((ip) => ({ ip })) }),
-    startTime: pod.status?.startTime ?? timestamp(inputs.now),
+    startTime: before?.startTime ?? timestamp(inputs.now),
     qosClass: pod.status?.qosClass ?? qosClass(pod),
     ...(init.length > 0 ? { initContainerStatuses: init } : {}),
     containerStatuses: containers,
