@@ -12,6 +12,7 @@ import { hostPlatform, normalizePlatform } from "#formats/image-platform.ts";
 import { openContext, readDockerfile } from "./build-context.ts";
 import { buildStages, metaOf } from "./build-stages.ts";
 import { checkDockerfile, type CheckInput } from "./check-dockerfile.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { errorLines, sourceExcerpt } from "./source-excerpt.ts";
 import { openStepCache } from "./step-cache.ts";
 import type { BuildOptions, BuildReport, BuildRun, BuildSource } from "./types.ts";
@@ -47,6 +48,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   const folders = { contexts: join(directory, "contexts"), secrets: join(options.runDirectory, "secrets") };
   // What a killed process left behind.
   for (const folder of Object.values(folders)) await rm(folder, { recursive: true, force: true });
+  await removeLeftovers(engine, images);
   const cache = await openStepCache(join(directory, "steps"));
   return {
     isStep: cache.has,

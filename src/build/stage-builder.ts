@@ -1,10 +1,11 @@
 import { Readable } from "node:stream";
 import { GantryError, isGantryError } from "#base/errors.ts";
+import type { RootFiles } from "#containers/container-files.ts";
 import { applyConfigInstruction, resolveWorkdir } from "#formats/dockerfile-config.ts";
 import { parseSingleInstruction } from "#formats/dockerfile.ts";
 import { expandWord } from "#formats/dockerfile-expand.ts";
 import type { Instruction } from "#formats/dockerfile-instruction.ts";
-import { TAR_END } from "#formats/tar-writer.ts";
+import { encodeTarHeader, TAR_END } from "#formats/tar-writer.ts";
 import { cacheKey } from "./step-cache.ts";
 import { withHistory, type StageState } from "./stage-state.ts";
 import { cachedStep, commitState, withLayer } from "./steps/commit.ts";
@@ -109,11 +110,33 @@ async function workdirStep(run: BuildRun, state: StageState, value: string): Pro
   return cachedStep(run, key, next, () =>
     withLayer(run, state.imageId, async (files, snapshotId) => {
       const there = files.stat(`${path}/`)?.kind === "directory";
-      if (!there) await files.write(path, Readable.from([TAR_END]), { keepKinds: true, make: true });
+      if (!there) await makeWorkdir(files, path, next.config.User);
       const step = { createdBy: `WORKDIR ${path}`, created: run.created, emptyLayer: there, key };
       return commitState(run, withHistory(next, step), there ? undefined : snapshotId);
     }),
   );
+}
+
+/** With all that is missing above it; it is the user's. */
+async function makeWorkdir(files: RootFiles, path: string, user: string | undefined): Promise<void> {
+  const parts = path.split("/").filter((part) => part !== "");
+  const missing = parts.map((_, at) => parts.slice(0, at + 1).join("/")).filter((each) => !files.stat(`/${each}/`));
+  const entries = missing.map((each) =>
+    encodeTarHeader({
+      path: `${each}/`,
+      type: "directory",
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+      size: 0,
+      modifiedNanos: BigInt(Date.now()) * 1_000_000n,
+      linkPath: "",
+      device: { major: 0, minor: 0 },
+      xattrs: new Map(),
+    }),
+  );
+  const owner = user ? { owner: files.ownerOf(user) } : {};
+  await files.write("/", Readable.from([...entries, TAR_END]), { keepKinds: true, ...owner });
 }
 
 /** What the base image asks of those who build on it: its ONBUILD triggers, in order. */

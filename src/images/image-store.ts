@@ -22,6 +22,8 @@ export interface ImageStore {
   /** Removes images that no container uses: those without a tag, or all (`dangling` false). */
   prune(options: PruneOptions): Promise<{ readonly removed: readonly RemovedImage[]; readonly reclaimedBytes: number }>;
   pull(reference: string, options: PullOptions): Promise<Image>;
+  /** Every tag of a repository. */
+  pullAllTags(repository: string, options: PullOptions): Promise<readonly Image[]>;
   /** Sends an image to the registry that its name says; a name without a tag sends `latest`, `allTags` every tag. */
   push(reference: string, options: PushOptions): Promise<void>;
   /** Tries credentials at a registry. Throws `unauthorized` when they are refused. */

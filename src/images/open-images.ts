@@ -23,7 +23,7 @@ import { commitLayer, deriveImage, importRoot } from "./operations/import.ts";
 import { ensureChain } from "./operations/add-image.ts";
 import { loadArchive, wantedBlob } from "./operations/load.ts";
 import { diskUsage, imageHistory, pruneImages, removeImages, tagImage } from "./operations/manage.ts";
-import { pullImage } from "./operations/pull.ts";
+import { pullAllTags, pullImage } from "./operations/pull.ts";
 import { pushImage } from "./operations/push.ts";
 import { inspectRemote, tryLogin } from "./operations/registry-queries.ts";
 import { saveImages } from "./operations/save.ts";
@@ -194,6 +194,7 @@ function imageStore(
     remove: (reference, removal) => removeImages(context, reference, removal),
     prune: (pruning) => pruneImages(context, pruning),
     pull: (reference, pulling) => pullImage(context, reference, pulling),
+    pullAllTags: (repository, pulling) => pullAllTags(context, repository, pulling),
     push: (reference, pushing) => pushImage(context, reference, pushing),
     login: (registry, auth, aborted) => tryLogin(context, registry, auth, aborted),
     inspectRemote: (reference, auth, aborted) => inspectRemote(context, reference, auth, aborted),

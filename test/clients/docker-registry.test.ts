@@ -67,6 +67,21 @@ describe("a registry with a password", () => {
     assert.match((await docker("pull", `${host}/mine/nothing:1`)).stderr, /not found|manifest unknown|denied/);
   });
 
+  test("pull -a brings every tag; search and manifest", async () => {
+    for (const tag of ["2", "3"]) {
+      await ok("tag", `${host}/mine/box:1`, `${host}/mine/box:${tag}`);
+      await ok("push", `${host}/mine/box:${tag}`);
+    }
+    await ok("rmi", `${host}/mine/box:1`, `${host}/mine/box:2`, `${host}/mine/box:3`);
+    assert.match(await ok("pull", "-a", `${host}/mine/box`), /Status: /);
+    const tags = await ok("images", "--format", "{{.Tag}}", `${host}/mine/box`);
+    assert.deepEqual(tags.split("\n").toSorted(), ["1", "2", "3"]);
+    assert.match((await docker("pull", "-a", `${host}/mine/none`)).stderr, /not found|name unknown/);
+    assert.match((await docker("search", "box")).stderr, /searching a registry is not supported/);
+    const manifest = JSON.parse(await ok("manifest", "inspect", "--insecure", `${host}/mine/box:1`)) as { layers: [] };
+    assert.equal(manifest.layers.length, 1);
+  });
+
   test("logout", async () => {
     await ok("logout", host);
     const { code, stderr } = await docker("pull", `${host}/mine/box:1`);

@@ -13,7 +13,9 @@ export async function commitState(
   const config = configOf(run, state, run.created);
   const layer =
     snapshotId === undefined ? undefined : run.images.exportLayer(snapshotId, { newestSeconds: run.newestSeconds });
-  return { ...state, imageId: await run.images.commitLayer(layer, config, state.imageId), dirty: false };
+  const imageId = await run.images.commitLayer(layer, config, state.imageId);
+  // A layer without files is none, and the image's history says so.
+  return { ...state, imageId, history: run.images.get(imageId).config.history ?? [], dirty: false };
 }
 
 /** The image configuration of a state, of its base's platform or of the one that is built for. */

@@ -102,6 +102,8 @@ async function keyOf(
   const { options } = copy.instruction;
   const parts: (string | undefined)[] = [
     "copy",
+    // The text, too: it is in the image's history.
+    copy.instruction.original,
     state.imageId,
     JSON.stringify(state.config),
     copy.name,

@@ -58,23 +58,18 @@ export function createImageHandler(deps: Deps): Handler {
 }
 
 async function pull(deps: Deps, call: Call, report: (message: object) => void): Promise<void> {
-  const reference = pullReference(call.query.text("fromImage"), call.query.text("tag"));
-  const platform = parsePlatform(call.query.text("platform"));
+  const { query } = call;
+  const [name, tag] = [query.text("fromImage"), query.text("tag")];
+  const platform = parsePlatform(query.text("platform"));
   const auth = registryAuth(call);
-  await deps.images.pull(reference, {
-    ...(platform && { platform }),
-    ...(auth && { auth }),
-    report,
-    signal: call.signal,
-  });
+  const options = { ...(platform && { platform }), ...(auth && { auth }), report, signal: call.signal };
+  if (tag === "" && !/@|:[^/]+$/.test(name)) await deps.images.pullAllTags(name, options);
+  else await deps.images.pull(pullReference(name, tag), options);
 }
 
 /** Name and tag of a pull; a tag that is a digest goes behind an `@`. */
 function pullReference(name: string, tag: string): string {
-  if (tag === "") {
-    if (/@|:[^/]+$/.test(name)) return name;
-    throw new GantryError("unsupported", "pulling all tags of an image is not supported: name one", { field: "tag" });
-  }
+  if (tag === "") return name;
   return tag.includes(":") ? `${name}@${tag}` : `${name}:${tag}`;
 }
 

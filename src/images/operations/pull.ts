@@ -8,6 +8,7 @@ import { isConfigType, layerCompression } from "#formats/image-media-types.ts";
 import { formatPlatform, normalizePlatform, platformRank, selectPlatform } from "#formats/image-platform.ts";
 import {
   familiarString,
+  isNameOnly,
   parseReference,
   referenceString,
   repositoryName,
@@ -35,6 +36,26 @@ export async function pullImage(context: Context, text: string, options: PullOpt
   const image = context.records.image(id);
   if (!image) throw new GantryError("not-found", `No such image: ${familiarString(reference)}`);
   return image;
+}
+
+/** `docker pull -a`: every tag of a repository, in their order. */
+export async function pullAllTags(context: Context, text: string, options: PullOptions): Promise<readonly Image[]> {
+  const reference = parseReference(text);
+  if (!isNameOnly(reference)) throw new GantryError("invalid", "tag can't be used with --all-tags/-a");
+  const { auth, signal } = options;
+  const asked = { reference, auth, signal, actions: "pull", clock: context.clock } as const;
+  const endpoints = endpointsOf(reference.domain, context.registries, "pull");
+  return withRepository(endpoints, asked, async (repository) => {
+    const images: Image[] = [];
+    for (const tag of (await repository.tags()).toSorted()) {
+      const tagged = { ...reference, tag };
+      const id = await pullFrom(context, repository, tagged, options);
+      tell(context, "pull", id, familiarString(tagged));
+      const image = context.records.image(id);
+      if (image) images.push(image);
+    }
+    return images;
+  });
 }
 
 async function pullFrom(

@@ -5,7 +5,7 @@ import { GantryError, isGantryError } from "#base/errors.ts";
 import { digestOf, isDigest, parseDigest, type Digest } from "#formats/digest.ts";
 import { DOCUMENT_LIMITS } from "#formats/image-manifest.ts";
 import { MANIFEST_TYPES } from "#formats/image-media-types.ts";
-import type { ImageReference } from "#formats/reference.ts";
+import { isTag, type ImageReference } from "#formats/reference.ts";
 import type { RegistryAuth } from "../image-store.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { readBody, type HttpResponse } from "./http.ts";
@@ -23,6 +23,8 @@ export interface RemoteRepository {
   /** A small blob, verified. */
   blobBytes(digest: Digest, maxBytes: number): Promise<Buffer>;
   hasBlob(digest: Digest): Promise<boolean>;
+  /** The names of its tags, at most 100,000 of them. */
+  tags(): Promise<readonly string[]>;
   /** Mounts a blob from another repository of the registry: "mounted", or the place of an upload that was begun instead. */
   startUpload(mount?: { readonly digest: Digest; readonly from: string }): Promise<"mounted" | URL>;
   /** Sends bytes from where the upload stands; returns the upload's next place. */
@@ -73,6 +75,7 @@ export function remoteRepository(options: RepositoryOptions): RemoteRepository {
       if (response.status === 404) return false;
       throw await session.refusal(response, undefined);
     },
+    tags: () => listTags(session),
     startUpload: (mount) => startUpload(session, mount),
     async uploadChunk(place, { offset, length, stream }) {
       const headers = {
@@ -112,6 +115,40 @@ async function getManifest(session: Session, name: string): Promise<RemoteManife
     throw new GantryError("invalid", `manifest verification failed for digest ${name}`);
   const mediaType = (response.headers["content-type"] ?? "").split(";", 1)[0]?.trim() ?? "";
   return { bytes, mediaType, digest };
+}
+
+/** Tags of one repository that are read, and bytes of one page of them. */
+const TAG_LIMITS = { tags: 100_000, pageBytes: 4 * 1024 * 1024 };
+
+/** Page by page, as `Link` says (distribution-spec, "Listing Tags"); never to another origin. */
+async function listTags(session: Session): Promise<readonly string[]> {
+  const tags: string[] = [];
+  let url: URL | undefined = session.at("tags/list");
+  while (url) {
+    const response: HttpResponse = await session.expect({ method: "GET", url }, [200], session.reference);
+    const body = await readBody(response, TAG_LIMITS.pageBytes);
+    const document = parseTags(body);
+    tags.push(...document.filter(isTag));
+    if (tags.length > TAG_LIMITS.tags)
+      throw new GantryError("too-large", `repository ${session.reference.path} has more than ${TAG_LIMITS.tags} tags`);
+    url = document.length > 0 ? nextPage(response, url) : undefined;
+  }
+  return tags;
+}
+
+function parseTags(body: Buffer): string[] {
+  try {
+    const { tags } = JSON.parse(body.toString("utf8")) as { tags?: unknown };
+    return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
+  } catch (error) {
+    throw new GantryError("invalid", "registry's list of tags is no JSON", {}, error);
+  }
+}
+
+function nextPage(response: HttpResponse, here: URL): URL | undefined {
+  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(response.headers.link ?? ""))?.[1];
+  const next = target !== undefined && URL.canParse(target, here) ? new URL(target, here) : undefined;
+  return next?.origin === here.origin && next.href !== here.href ? next : undefined;
 }
 
 async function getBlob(session: Session, digest: Digest, maxBytes: number): Promise<Buffer> {
