@@ -1,6 +1,6 @@
 import type { KubeObject, Typed } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
-import type { Node, Pod, ReplicaSet } from "#formats/kube-types.generated.ts";
+import type { Node, Pod, ReplicaSet, Service } from "#formats/kube-types.generated.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { SimulatedNode } from "#kube-control/simulated-nodes.ts";
 
@@ -37,8 +37,16 @@ export async function readSnapshot(client: KubeClient): Promise<Snapshot> {
     nodes: nodes.items.map(simulated),
     pods: pods.items.filter(({ spec, status }) => spec?.nodeName && !ENDED.has(status?.phase ?? "")),
     replicaSets: replicaSets.items,
-    others: OTHERS.map((resource, index) => [resource, others[index]?.items ?? []]),
+    others: OTHERS.map((resource, index) => [resource, (others[index]?.items ?? []).map(withoutAddresses)]),
   };
+}
+
+/** A service counts by its selector; its addresses are of another cluster's ranges. */
+function withoutAddresses(object: KubeObject): KubeObject {
+  if (object.kind !== "Service") return object;
+  const { spec } = object as Service;
+  const ports = spec?.ports?.map(({ nodePort: _, ...port }) => port);
+  return { ...object, spec: { selector: spec?.selector, ports, clusterIP: "None" } } as KubeObject;
 }
 
 const ENDED = new Set(["Succeeded", "Failed"]);

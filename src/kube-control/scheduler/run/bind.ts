@@ -31,6 +31,7 @@ export async function bindAssumed(
   }
   const text = `Successfully assigned ${info.key} to ${nodeName}`;
   context.events.record(info.pod, "Normal", "Scheduled", text, "Binding");
+  context.logger.info({ pod: info.key, node: nodeName, scheduler: profile.schedulerName }, "pod placed");
   for (const plugin of profile.postBinds) plugin.postBind(info, nodeName);
 }
 
