@@ -6,6 +6,7 @@ import { startControllers } from "../../../src/kube-control/controllers.ts";
 import { startScheduler } from "../../../src/kube-control/scheduler.ts";
 import { createCluster, type Cluster } from "../../../src/main/create-cluster.ts";
 import { faultyClient, type Faults } from "./faulty-client.ts";
+import { observedClient, type ObservedClient, type Write } from "./observed-client.ts";
 import { settle } from "./virtual-time.ts";
 
 export interface SimulationOptions {
@@ -15,6 +16,10 @@ export interface SimulationOptions {
   readonly restarts?: number;
   readonly nodes?: number;
   readonly controllers: readonly string[];
+  /** The control plane ends after its write of this number (from 1), as if killed, and is started anew. */
+  readonly crashAtWrite?: number;
+  /** Told of every write of the control plane. */
+  readonly onWrite?: (write: Write) => void;
 }
 
 export interface Simulation {
@@ -27,6 +32,8 @@ export interface Simulation {
   /** Ends the faults and waits until `check` holds. */
   calm(what: string, check: () => boolean): Promise<void>;
   close(): Promise<void>;
+  /** Writes of the control plane so far; events about objects do not count. */
+  writes(): number;
 }
 
 interface ControlPlane {
@@ -40,10 +47,20 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
   const random = seededRandom(options.seed);
   const cluster = await createCluster({ clock, random, nodes: options.nodes ?? 3, scheduler: false, controllers: [] });
   let disturbed = options.faults !== undefined;
+  let writes = 0;
+  let dead = false;
+  const onWrite = (write: Write, self: ObservedClient): void => {
+    if (write.resource === "events") return;
+    writes++;
+    options.onWrite?.(write);
+    if (writes !== options.crashAtWrite) return;
+    dead = true;
+    self.die();
+  };
   const start = (): ControlPlane => {
-    const client = options.faults
-      ? faultyClient(cluster.client, clock, random, options.faults, () => disturbed)
-      : cluster.client;
+    dead = false;
+    const observed = observedClient(cluster.client, onWrite);
+    const client = options.faults ? faultyClient(observed, clock, random, options.faults, () => disturbed) : observed;
     const parts = { client, discovery: cluster.discovery, clock, random, logger: silentLogger };
     const scheduler = startScheduler(parts);
     const controllers = startControllers({ ...parts, which: options.controllers });
@@ -57,6 +74,10 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
     await settle(3);
     while (!done) await step(clock, 1000);
   };
+  const restart = async (): Promise<void> => {
+    await stopPlane();
+    plane = start();
+  };
   return {
     cluster,
     clock,
@@ -65,10 +86,7 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
       const end = clock.now() + ms;
       while (clock.now() < end) {
         await step(clock, Math.min(end - clock.now(), 1 + Math.floor(random.next() * 500)));
-        if (disturbed && random.next() < (options.restarts ?? 0)) {
-          await stopPlane();
-          plane = start();
-        }
+        if (dead || (disturbed && random.next() < (options.restarts ?? 0))) await restart();
       }
     },
     async calm(what, check) {
@@ -76,12 +94,14 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
       const end = clock.now() + CALM_LIMIT_MS;
       for (;;) {
         await settle();
-        if (check()) return;
+        if (dead) await restart();
+        else if (check()) return;
         const next = clock.nextDeadline();
         if (next === undefined || next > end) throw new Error(`seed ${options.seed}: ${what} did not come about`);
         await clock.advance(Math.max(0, next - clock.now()));
       }
     },
+    writes: () => writes,
     async close() {
       disturbed = false;
       await stopPlane();

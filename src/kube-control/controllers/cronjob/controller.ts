@@ -26,6 +26,8 @@ interface Parts {
   readonly cronJobs: Informer<CronJob>;
   readonly jobs: Informer<Job>;
   readonly events: EventRecorder;
+  /** By cron job: the job whose creation was last tried, until the cache shows it. */
+  readonly tried: Map<string, string>;
 }
 
 /** Starts a job at each time of a schedule. One timer for each cron job, for its next time. */
@@ -33,23 +35,29 @@ export function cronJobController(context: ControllerContext): Controller {
   const cronJobs = informerOf(context, RESOURCES.cronjobs);
   const jobs = informerOf(context, RESOURCES.jobs);
   jobs.addIndex(BY_CONTROLLER, indexByController);
-  const parts: Parts = { context, cronJobs, jobs, events: context.events(NAME) };
+  const parts: Parts = { context, cronJobs, jobs, events: context.events(NAME), tried: new Map() };
   return controller(context, {
     name: NAME,
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(cronJobs.cache.values(), objectKey),
     watch: (queue) => [
       enqueueFrom(cronJobs, queue, (each) => [objectKey(each)]),
-      enqueueFrom(jobs, queue, (job) => controllerKey(RESOURCES.cronjobs, job) ?? []),
+      enqueueFrom(jobs, queue, (job) => {
+        const owner = controllerKey(RESOURCES.cronjobs, job);
+        return owner === undefined ? [] : [owner];
+      }),
     ],
   });
 }
 
 async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
-  const { context, cronJobs, jobs, events } = parts;
+  const { context, cronJobs, events } = parts;
   const cronJob = cronJobs.cache.get(key);
-  if (!cronJob) return undefined;
-  const own = jobs.cache.byIndex(BY_CONTROLLER, cronJob.metadata.uid ?? "");
+  if (!cronJob) {
+    parts.tried.delete(key);
+    return undefined;
+  }
+  const own = await jobsOf(parts, key, cronJob);
   let plan: CronJobPlan;
   try {
     plan = planCronJob({ cronJob, jobs: own, nowMs: context.clock.now() });
@@ -70,7 +78,27 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   return plan.nextMs === undefined ? undefined : { requeueAfterMs: plan.nextMs };
 }
 
-async function start({ context, events }: Parts, cronJob: CronJob, timeMs: number): Promise<Job | undefined> {
+/** Its jobs in the cache, and the one that the cache does not show yet: a stale cache never starts a second. */
+async function jobsOf({ context, jobs, tried }: Parts, key: string, cronJob: CronJob): Promise<readonly Job[]> {
+  const { namespace, uid = "" } = cronJob.metadata;
+  const own = Array.from(jobs.cache.byIndex(BY_CONTROLLER, uid));
+  const last = tried.get(key);
+  if (last === undefined) return own;
+  if (own.some(({ metadata }) => metadata.name === last)) {
+    tried.delete(key);
+    return own;
+  }
+  try {
+    const found = await context.client.get(RESOURCES.jobs, namespace, last);
+    return controllerOf(found)?.uid === uid ? [...own, found] : own;
+  } catch (error) {
+    if (!isGantryError(error, "not-found")) throw error;
+    tried.delete(key);
+    return own;
+  }
+}
+
+async function start({ context, events, tried }: Parts, cronJob: CronJob, timeMs: number): Promise<Job | undefined> {
   const template = cronJob.spec?.jobTemplate;
   const job: Job = {
     apiVersion: "batch/v1",
@@ -85,6 +113,7 @@ async function start({ context, events }: Parts, cronJob: CronJob, timeMs: numbe
     spec: structuredClone(template?.spec),
   };
   const name = job.metadata.name ?? "";
+  tried.set(objectKey(cronJob), name);
   try {
     const created = await context.client.create(RESOURCES.jobs, job);
     events.record(cronJob, "Normal", "SuccessfulCreate", `Created job ${name}`);

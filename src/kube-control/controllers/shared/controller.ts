@@ -67,7 +67,7 @@ export function controller(context: ControllerContext, parts: ControllerParts): 
 export function enqueueFrom<T extends KubeObject>(
   informer: Informer<T>,
   queue: ReconcileLoop["queue"],
-  keysOf: (object: T) => Iterable<string>,
+  keysOf: (object: T) => readonly string[],
   relevant: (before: T, after: T) => boolean = () => true,
 ): () => void {
   const enqueue = (object: T): void => {
