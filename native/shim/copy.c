@@ -128,7 +128,7 @@ int copy_files(int from, int to) {
   if (source < 0)
     return fail("open a directory to copy");
   int result = copy_directory(source, to, 0);
-  if (result == 0 && fstat(source, &status) == 0 && fchown(to, status.st_uid, status.st_gid) < 0)
+  if (result == 0 && fstat(source, &status) == 0 && fchownat(to, "", status.st_uid, status.st_gid, AT_EMPTY_PATH) < 0)
     result = fail("change an owner");
   close(source);
   return result;

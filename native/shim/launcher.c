@@ -11,6 +11,7 @@
  *   pid-file    a file that gets the process's id
  *   init        the process whose namespaces the plan's "-of" steps enter
  *   console     a socket that gets the terminal's master
+ *   ready       a descriptor that gets a byte when the process is there
  *   terminal, rows, columns, preserve (descriptors from 3 on), foreground
  */
 #define _GNU_SOURCE
@@ -44,12 +45,12 @@ int launcher_start_socket = -1;
 
 static struct {
   const char *directory, *plan, *pid, *pid_file, *console;
-  int init;
+  int init, ready;
   bool terminal, foreground;
   unsigned rows, columns;
   char **on_failure;
   int on_failure_count;
-} options;
+} options = {.ready = -1};
 
 static struct watch signals = {.fd = -1};
 static int master = -1;
@@ -80,6 +81,8 @@ static void read_option(const char *argument) {
       *texts[index].text = value;
   if ((value = value_of(argument, "init")) != NULL)
     options.init = atoi(value);
+  if ((value = value_of(argument, "ready")) != NULL)
+    options.ready = atoi(value);
   if ((value = value_of(argument, "preserve")) != NULL)
     launcher_preserved = (unsigned)atoi(value);
   if ((value = value_of(argument, "rows")) != NULL)
@@ -159,6 +162,25 @@ static int write_pid(const struct process *process) {
     return -1;
   snprintf(text, sizeof text, "%d", process->pid);
   return options.pid_file != NULL ? write_whole(options.pid_file, text) : 0;
+}
+
+/* Not for the process, which takes what lies below. */
+static int hide_ready(void) {
+  if (options.ready < 0)
+    return 0;
+  int hidden = fcntl(options.ready, F_DUPFD_CLOEXEC, 3 + (int)launcher_preserved + 1);
+  if (hidden < 0)
+    return fail("move the descriptor to tell on");
+  close(options.ready);
+  options.ready = hidden;
+  return 0;
+}
+
+static void tell_ready(void) {
+  if (options.ready >= 0 && write(options.ready, "\n", 1) < 0)
+    errno = 0;
+  if (options.ready >= 0)
+    close(options.ready);
 }
 
 /* ---- sockets */
@@ -314,7 +336,8 @@ int launcher_main(int argc, char **argv) {
   prctl(PR_SET_NAME, "gantry-launch");
   if (prctl(PR_SET_DUMPABLE, 0) < 0 && fail("prctl") < 0)
     report_failure(NULL);
-  if (launch(&process) < 0 || give_terminal() < 0 || write_pid(process) < 0)
+  if (hide_ready() < 0 || launch(&process) < 0 || give_terminal() < 0 || write_pid(process) < 0)
     report_failure(process);
+  tell_ready();
   return options.foreground ? stay_in_foreground(process, options.console == NULL ? master : -1) : 0;
 }

@@ -36,6 +36,7 @@ export interface Cgroup {
   pids(): readonly number[];
   /** Stops every process until `thaw`; resolves when all have stopped, throws `timeout` after a second. */
   freeze(): Promise<void>;
+  isFrozen(): boolean;
   thaw(): void;
   /** Kills every process in it and below, again until none is left; throws `timeout` after ten seconds. */
   kill(): Promise<void>;
@@ -79,6 +80,7 @@ export function openCgroup(path: string, layout: CgroupLayout = cgroupLayout()):
     stats: () => (layout.mode === "v2" && unified ? readStatsV2(unified) : readStatsV1(find)),
     pids: () => processesIn(pidsDirectory(path, layout)),
     freeze: () => freeze(find("freezer"), unified, layout),
+    isFrozen: () => isFrozen(find("freezer"), unified, layout),
     thaw: () => thaw(find("freezer"), unified, layout),
     kill: () => killAll(path, layout),
     remove: () => removeAll(directories),
@@ -129,15 +131,16 @@ async function freeze(freezer: string | undefined, unified: string | undefined, 
   for (let check = 0; check < STATE_CHECKS; check++) {
     // Version 1 may miss a process that was just born, and then wants the order again (freezer-subsystem.rst).
     if (layout.mode !== "v2") writeCgroupFile(directory, "freezer.state", "FROZEN");
-    const state =
-      layout.mode === "v2"
-        ? /^frozen 1$/m.test(readCgroupFile(directory, "cgroup.events") ?? "")
-        : readCgroupFile(directory, "freezer.state")?.trim() === "FROZEN";
-    if (state) return;
+    if (isFrozen(freezer, unified, layout)) return;
     await delay(STATE_CHECK_MS);
   }
   thaw(freezer, unified, layout);
   throw new GantryError("timeout", "the processes of the cgroup could not be frozen");
+}
+
+function isFrozen(freezer: string | undefined, unified: string | undefined, { mode }: CgroupLayout): boolean {
+  if (mode === "v2" && unified !== undefined) return /^frozen 1$/m.test(readCgroupFile(unified, "cgroup.events") ?? "");
+  return freezer !== undefined && readCgroupFile(freezer, "freezer.state")?.trim() === "FROZEN";
 }
 
 function thaw(freezer: string | undefined, unified: string | undefined, layout: CgroupLayout): void {

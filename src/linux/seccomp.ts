@@ -6,6 +6,7 @@ import { assembleFilter, type Rule } from "./seccomp/assemble.ts";
 import { auditArchitecture, syscallNumbers, type Architecture } from "./seccomp/numbers.ts";
 import { returnValue, ruleArguments } from "./seccomp/rules.ts";
 
+export { SECCOMP_ACTIONS, SECCOMP_OPERATORS } from "./seccomp/rules.ts";
 export type { Architecture } from "./seccomp/numbers.ts";
 
 /** Filters by the hash of their profile; the one used longest ago is dropped. */
@@ -25,6 +26,9 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   SCMP_ARCH_X86: "x86",
   SCMP_ARCH_AARCH64: "aarch64",
 };
+
+export const SECCOMP_FLAGS: readonly string[] = Object.keys(FLAGS);
+export const SECCOMP_ARCHITECTURES: readonly string[] = Object.keys(ARCHITECTURES);
 
 /** The architecture of this machine's own programs. */
 export function nativeArchitecture(): Architecture {

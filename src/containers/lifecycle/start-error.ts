@@ -24,11 +24,19 @@ const EISDIR = 21;
 export function startFailure(error: unknown, command: string, kind: "container" | "exec"): StartFailure {
   if (!isGantryError(error, "exec-failed")) return { error: asGantryError(error), exitCode: 128 };
   const { step, errno, text } = stepFailure(error);
-  const reason = step === "exec" ? execReason(command, errno) : stepReason(step, errno, text);
+  const reason = failureReason({ step, errno, text }, command);
   const exitCode = exitCodeOf(step, errno);
   const message = `${kind === "exec" ? EXEC : CREATE}${reason}${isMount(step) && errno === ENOTDIR ? WRONG_TYPE : ""}`;
   const details = { ...error.details, exitCode };
   return { error: new GantryError("exec-failed", message, details, error), exitCode };
+}
+
+/** Why a launch failed, for people: what its step says, or what Go's exec.LookPath says of a program. */
+export function failureReason(
+  { step, errno, text }: { readonly step: string; readonly errno: number; readonly text: string },
+  command: string,
+): string {
+  return step === "exec" || step === "find-program" ? execReason(command, errno) : stepReason(step, errno, text);
 }
 
 function exitCodeOf(step: string, errno: number): number {

@@ -9,6 +9,9 @@ const NUMBERS: ReadonlyMap<string, bigint> = new Map(
   NAMES.split(" ").map((name, index) => [`CAP_${name}`, BigInt(index)]),
 );
 
+/** All that there are, in the kernel's order. */
+export const CAPABILITY_NAMES: readonly string[] = Array.from(NUMBERS.keys());
+
 export interface CapabilitySets {
   readonly bounding: bigint;
   readonly effective: bigint;

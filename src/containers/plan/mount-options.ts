@@ -79,6 +79,19 @@ const IGNORED: ReadonlySet<string> = new Set([
 ]);
 const REFUSED: ReadonlySet<string> = new Set(["remount"]);
 
+/** The options that have a meaning of their own here; others go to the file system. */
+export const MOUNT_OPTIONS: readonly string[] = [
+  ...Object.keys(ATTRIBUTES).flatMap((name) => [name, `r${name}`]),
+  ...Object.keys(PROPAGATIONS).flatMap((name) => [name, `r${name}`]),
+  ...SUPERBLOCK_FLAGS,
+  ...IGNORED,
+  "bind",
+  "rbind",
+  "idmap",
+  "ridmap",
+  "tmpcopyup",
+].toSorted();
+
 /** Reads OCI mount options; of opposites the last one counts. Throws `unsupported` for those that Gantry does not do. */
 export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
   const own = bits();

@@ -23,6 +23,9 @@ const FLAGS: Partial<Record<OciNamespaceType, number>> = {
   time: CLONE_NEWTIME,
 };
 
+/** The types of namespaces that a specification may name. */
+export const NAMESPACES: readonly string[] = Object.keys(FLAGS);
+
 interface Namespaces {
   /** CLONE_NEW… bits of those that are made. */
   readonly made: number;

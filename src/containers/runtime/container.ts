@@ -14,6 +14,8 @@ export interface ContainerState {
   readonly owner: string;
   readonly cgroupPath: string;
   readonly spec: OciSpec;
+  /** The names of its launch's steps, for failures behind the start. */
+  readonly steps: readonly string[];
 }
 
 export interface ContainerProcess {

@@ -7,6 +7,8 @@ export interface RuntimeContext {
   /** Where states are kept. */
   readonly root: string;
   readonly clock: Clock;
+  /** Gantry's own. */
+  readonly version: string;
   /** Program, and arguments before the command's, that start this runtime again with the same global flags. */
   readonly self: readonly string[];
   out(text: string): void;

@@ -44,7 +44,8 @@ export function parseFlags(
     const [given = "", value] = split(word.replace(/^--?/, ""));
     const name = options.aliases?.[given] ?? given;
     const kind = Object.hasOwn(table, name) ? table[name] : undefined;
-    if (kind === undefined) throw new GantryError("invalid", `flag provided but not defined: -${given}`, { flag: given });
+    if (kind === undefined)
+      throw new GantryError("invalid", `flag provided but not defined: -${given}`, { flag: given });
     if (kind !== "flag" && value === undefined && ++at >= argv.length)
       throw new GantryError("invalid", `flag needs an argument: -${given}`, { flag: given });
     const taken = kind === "flag" ? (value ?? "true") : (value ?? argv[at] ?? "");

@@ -34,6 +34,10 @@ const ACTIONS: Readonly<Record<string, { readonly value: number; readonly carrie
   SCMP_ACT_ALLOW: { value: 0x7fff0000 },
 };
 
+/** Their names, for who wants to know. */
+export const SECCOMP_ACTIONS: readonly string[] = Object.keys(ACTIONS);
+export const SECCOMP_OPERATORS: readonly string[] = Object.keys(COMPARISONS);
+
 const EPERM = 1;
 
 /** What the filter returns for an action. */

@@ -35,7 +35,7 @@ function readOnlyMount(file: string): number {
 }
 
 /** native/shim/shim beside the sources or the bundle: the nearest above this file. */
-function programFile(): string {
+export function programFile(): string {
   for (let directory = import.meta.dirname; ; directory = dirname(directory)) {
     const file = join(directory, "native/shim/shim");
     if (existsSync(file)) return file;
