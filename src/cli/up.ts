@@ -9,7 +9,7 @@ import { styleFor } from "./style.ts";
 /** `gantry up`: runs here until it is stopped. Ctrl-C stops it and what it runs; SIGTERM stops only Gantry (containers run on). */
 export async function up(ports: CliPorts, options: UpOptions): Promise<number> {
   const gantry = await ports.start(options);
-  ports.out.write(greeting(ports, gantry.status));
+  ports.out.write(greeting(ports, options, gantry.status));
   // With `up -d` the parent waits for this message.
   process.send?.({ ready: gantry.status });
   const stop = (containers: boolean) => () => void gantry.stop({ containers });
@@ -26,7 +26,7 @@ export async function upDetached(ports: CliPorts, options: UpOptions): Promise<n
     ports.out.write(`Gantry already runs (pid ${running.pid}).\n`);
     return 0;
   }
-  ports.out.write(greeting(ports, await startDetached(options)));
+  ports.out.write(greeting(ports, options, await startDetached(options)));
   return 0;
 }
 
@@ -63,7 +63,7 @@ function lastLines(path: string): string {
 }
 
 /** What it serves, and the next three things to try. */
-function greeting(ports: CliPorts, status: GantryStatus): string {
+function greeting(ports: CliPorts, { places, root }: UpOptions, status: GantryStatus): string {
   const { bold, dim, green } = styleFor(ports.out);
   const lines = [`${green("Gantry is up")} ${dim(`in ${(status.startupMs / 1000).toFixed(2)} s`)}`];
   if (status.dockerSocket)
@@ -74,9 +74,16 @@ function greeting(ports: CliPorts, status: GantryStatus): string {
     lines.push(
       `  Kubernetes API  ${status.apiServer}   ${dim(`kubeconfig ${status.kubeconfig}, context ${status.context ?? "gantry"}`)}`,
     );
+  const isDefault = places.instance === "";
+  if (isDefault && status.dockerSocket && !status.defaultDockerSocket)
+    lines.push(
+      `  ${dim("/var/run/docker.sock is another program's and stays so: docker comes here with DOCKER_HOST, as below")}`,
+    );
   lines.push("", "Try:");
-  if (!status.defaultDockerSocket || status.context === undefined)
-    lines.push(`  ${bold('eval "$(npx gantry env)"')}   ${dim("# points docker and kubectl here")}`);
+  if (!status.defaultDockerSocket || status.context === undefined) {
+    const command = `eval "$(npx gantry env${isDefault ? "" : ` --root ${root}`})"`;
+    lines.push(`  ${bold(command)}   ${dim("# points docker and kubectl here")}`);
+  }
   if (status.dockerSocket)
     lines.push(`  ${bold("docker import rootfs.tar.gz mine && docker run --rm mine echo hello")}`);
   if (status.apiServer)

@@ -43,6 +43,7 @@ describe("gantry up -d, status, env, kubeconfig, down", () => {
     assert.match(up.stdout, /unix:\/\/.*docker\.sock/);
     assert.match(up.stdout, /https:\/\/127\.0\.0\.1:\d+/);
     assert.ok((up.stdout.split("Try:")[1] ?? "").trim().split("\n").length >= 3, up.stdout);
+    assert.ok(up.stdout.includes(`gantry env --root ${root})`), "what to try next is about this root");
     assert.match((await gantry("up", "-d")).stdout, /already runs/);
   });
 
@@ -120,6 +121,39 @@ describe("what gantry up says when it cannot start", () => {
     });
     assert.equal(code, 1);
     assert.match(stderr, /too long for a Unix socket/);
+  });
+
+  test("a kernel that lacks something", async () => {
+    const fake = join(root, "filesystems");
+    await writeFile(fake, "nodev\tproc\nnodev\tcgroup\nnodev\tcgroup2\n");
+    const script = `mount --bind '${fake}' /proc/filesystems && exec '${bin}' --root '${root}' up`;
+    const { code, stderr } = await run("unshare", ["--mount", "sh", "-c", script], {
+      ...process.env,
+      GANTRY_SOURCE: "1",
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /this host lacks what Gantry needs:\n +- overlayfs: load it with 'modprobe overlay'/);
+  });
+
+  test("a default socket that another program serves is left alone, and told of", async () => {
+    const taken = join(root, "taken.sock");
+    const server = createServer((socket) => socket.destroy()).listen(taken);
+    await once(server, "listening");
+    // In a mount namespace of its own, so that "the machine's own" Gantry is one of the test's.
+    const script = `set -e
+      for place in /run /var/lib; do mount -t tmpfs none $place; done
+      touch /run/docker.sock; mount --bind '${taken}' /run/docker.sock
+      '${bin}' up -d --no-kubernetes
+      '${bin}' down`;
+    const { code, stdout, stderr } = await run("unshare", ["--mount", "sh", "-c", script], {
+      ...process.env,
+      GANTRY_SOURCE: "1",
+      HOME: root,
+    });
+    server.close();
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /unix:\/\/\/run\/gantry\/docker\.sock\n/);
+    assert.match(stdout, /docker\.sock is another program's .*DOCKER_HOST.*\n\nTry:\n +eval "\$\(npx gantry env\)"/s);
   });
 
   test("flags that are wrong are named", async () => {
