@@ -28,6 +28,7 @@ import type { LocalServer } from "./local-client.ts";
 import { metricsResources } from "./metrics/documents.ts";
 import type { MetricsSource } from "./metrics-source.ts";
 import type { NodeStreams } from "./node-streams.ts";
+import { resourceProxy } from "./proxy/proxy.ts";
 import { documentOf } from "./registry/document.ts";
 import { keyOf } from "./registry/keys.ts";
 import { resourceTable, type ResourceTable } from "./resources/table.ts";
@@ -97,6 +98,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   let ranges: Watch | undefined;
   const { handle, upgrade } = httpSide(options, api, service, {
     nodes: () => nodeStreams,
+    certificates,
     isStarted: () => started,
     metricsText: () => counters.map((text) => text()).join(""),
   });
@@ -181,6 +183,7 @@ function assembleApi(
 }
 
 interface ServerState {
+  certificates(): ClusterCertificates;
   nodes(): NodeStreams | undefined;
   isStarted(): boolean;
   metricsText(): string;
@@ -191,12 +194,13 @@ function httpSide(
   { staticTokens = new Map() }: ApiServerOptions,
   api: Api,
   service: Service,
-  { nodes, isStarted, metricsText }: ServerState,
+  { nodes, certificates, isStarted, metricsText }: ServerState,
 ) {
   const { resources, authorizer, tokens, logger, store } = api;
   const authentication = authenticator({ tokens, staticTokens });
   const ping = { name: "ping", check: () => undefined };
   const booted = { name: "poststarthook/bootstrap", check: () => (isStarted() ? undefined : "not finished") };
+  const proxy = resourceProxy(api, certificates);
   const handle = requestHandler({
     api,
     service,
@@ -204,6 +208,7 @@ function httpSide(
     authenticator: authentication,
     shares: fairShare(),
     nodes,
+    proxy,
     logger,
     discovery: discovery(resources),
     openApi: openApiDocuments(resources),
@@ -211,7 +216,7 @@ function httpSide(
     metrics: requestMetrics(() => store.revision, metricsText),
     tokens,
   });
-  return { handle, upgrade: upgradeHandler({ api, authenticator: authentication, authorizer, nodes, logger }) };
+  return { handle, upgrade: upgradeHandler({ api, authenticator: authentication, authorizer, nodes, proxy, logger }) };
 }
 
 async function adoptServices(store: Store, resources: ResourceTable, pools: ServicePools): Promise<void> {

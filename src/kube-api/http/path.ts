@@ -34,7 +34,9 @@ export function parsePath(path: string): RequestPath {
 function resourcePath(group: string, version: string, parts: readonly string[], path: string): RequestPath {
   const watch = parts[0] === "watch" && parts.length > 1;
   const rest = parts.slice(watch ? 1 : 0);
-  if (rest.length > 1 && rest.at(-1) === "") rest.pop();
+  // A slash at the end names nothing more; only what is proxied keeps it.
+  const slash = rest.length > 1 && rest.at(-1) === "";
+  if (slash) rest.pop();
   const [resource = "", name = "", third = ""] = rest;
   const make = (namespace: string, from: readonly string[]): RequestPath => ({
     kind: "resource",
@@ -44,7 +46,7 @@ function resourcePath(group: string, version: string, parts: readonly string[], 
     resource: from[0] ?? "",
     name: from[1] ?? "",
     subresource: from[2] ?? "",
-    rest: restOf(path, from),
+    rest: restOf(path, from, slash),
     watch,
   });
   const within =
@@ -53,9 +55,9 @@ function resourcePath(group: string, version: string, parts: readonly string[], 
 }
 
 /** The path after the subresource, as it was sent. */
-function restOf(path: string, from: readonly string[]): string {
-  const after = from.slice(3);
-  return after.length === 0 ? "" : `/${path.split("/").slice(-after.length).join("/")}`;
+function restOf(path: string, from: readonly string[], slash: boolean): string {
+  const count = Math.max(0, from.length - 3) + (slash ? 1 : 0);
+  return count === 0 ? "" : `/${path.split("/").slice(-count).join("/")}`;
 }
 
 function decodeSegment(segment: string): string {

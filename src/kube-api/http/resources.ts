@@ -5,6 +5,7 @@ import { requireAccess, type Authorizer } from "../auth/authorizer.ts";
 import type { RequestContext, User } from "../context.ts";
 import type { PatchType } from "../options.ts";
 import type { NodeStreams } from "../node-streams.ts";
+import type { Proxy } from "../proxy/proxy.ts";
 import { fromStored } from "../registry/write.ts";
 import type { Answer, ObjectRef, Service } from "../service.ts";
 import { badRequest, failure, methodNotSupported, unknownPath, unsupportedMediaType } from "../status.ts";
@@ -33,6 +34,7 @@ export interface ResourceServer {
   readonly service: Service;
   readonly authorizer: Authorizer;
   readonly nodes: () => NodeStreams | undefined;
+  readonly proxy: Proxy;
 }
 
 const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
@@ -69,8 +71,8 @@ const CONNECTED = new Set(["log", "exec", "attach", "portforward", "proxy"]);
 
 /** Logs are served as they are; what needs an upgrade was asked for without one. */
 async function serveConnected(
-  { api, authorizer, nodes }: ResourceServer,
-  { reply, query, user }: ResourceRequest,
+  { api, authorizer, nodes, proxy }: ResourceServer,
+  { reply, path, query, user }: ResourceRequest,
   ref: ObjectRef,
 ): Promise<void> {
   const { definition, namespace, name, subresource } = ref;
@@ -85,13 +87,7 @@ async function serveConnected(
     namespace,
     name,
   });
-  if (subresource === "proxy")
-    throw failure({
-      code: "unsupported",
-      http: 501,
-      reason: "NotImplemented",
-      message: `${resource}/proxy is not supported`,
-    });
+  if (subresource === "proxy") return proxy.serve(ref, path, reply.request, reply.response);
   if (subresource !== "log") throw badRequest("Upgrade request required");
   if (method !== "GET") throw methodNotSupported(definition, method.toLowerCase());
   const streams = nodes();

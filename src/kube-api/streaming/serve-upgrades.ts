@@ -23,13 +23,21 @@ export interface Session {
   overSpdy(transport: Duplex): Promise<void>;
 }
 
+/** Someone else's protocol: the connection is handed over before anything is agreed on. Throws to refuse. */
+export interface Handover {
+  takeOver(socket: Duplex, head: Buffer): Promise<void>;
+}
+
 const MAX_MESSAGE_BYTES = 4 * 2 ** 20;
 
 /**
  * Answers an upgrade. Everything that can refuse it does so before the connection changes its protocol; after a refusal
  * the connection is closed, so that nothing more travels on it (CVE-2018-1002105).
  */
-export function serveUpgrades(open: (request: IncomingMessage) => Promise<Session>, logger: Logger): Upgrade {
+export function serveUpgrades(
+  open: (request: IncomingMessage) => Promise<Session | Handover>,
+  logger: Logger,
+): Upgrade {
   const accept = (request: IncomingMessage, socket: Duplex, head: Buffer, protocol: string): Promise<WebSocket> =>
     new Promise((resolve) => {
       const server = new WebSocketServer({
@@ -42,6 +50,7 @@ export function serveUpgrades(open: (request: IncomingMessage) => Promise<Sessio
   return async (request, socket, head) => {
     try {
       const session = await open(request);
+      if ("takeOver" in session) return await session.takeOver(socket, head);
       if (isWebSocket(request)) {
         const offered = listOf(header(request, "sec-websocket-protocol"));
         const protocol = choose(session.protocols.websocket, offered);

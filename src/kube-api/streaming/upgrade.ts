@@ -8,6 +8,7 @@ import type { Api } from "../api.ts";
 import { parsePath } from "../http/path.ts";
 import { isTrue } from "../http/query.ts";
 import type { AttachRequest, NodeStreams } from "../node-streams.ts";
+import type { Proxy, ProxyPath } from "../proxy/proxy.ts";
 import type { ObjectRef } from "../service.ts";
 import { badRequest, failure, unknownPath } from "../status.ts";
 import { streamedContainer, streamedPod } from "./pod.ts";
@@ -19,29 +20,41 @@ export interface UpgradeOptions {
   readonly authorizer: Authorizer;
   /** undefined while there are no nodes in this process. */
   readonly nodes: () => NodeStreams | undefined;
+  readonly proxy: Proxy;
   readonly logger: Logger;
 }
 
 export function upgradeHandler(options: UpgradeOptions): Upgrade {
-  return serveUpgrades((request) => openSession(options, request), options.logger);
+  return serveUpgrades(async (request) => {
+    const { ref, path } = await authorizedUpgrade(options, request);
+    if (ref.subresource !== "proxy") return openSession(options, ref, request);
+    return { takeOver: (socket, head) => options.proxy.upgrade(ref, path, request, socket, head) };
+  }, options.logger);
 }
 
-async function openSession(
-  { api, authenticator, authorizer, nodes }: UpgradeOptions,
+/** What the upgrade is for. Throws when the user may not have it, or there is no such thing. */
+async function authorizedUpgrade(
+  { api, authenticator, authorizer }: UpgradeOptions,
   request: IncomingMessage,
-): Promise<Session> {
-  const url = requestUrl(request.url);
-  const path = parsePath(url.pathname);
+): Promise<{ readonly ref: ObjectRef; readonly path: ProxyPath }> {
+  const path = parsePath(requestUrl(request.url).pathname);
   const user = impersonated(request, await authenticator.authenticate(request), authorizer);
   if (path.kind !== "resource") throw unknownPath();
   const { group, version, resource, namespace, name, subresource } = path;
   const access = { group, version, resource, subresource, namespace, name };
   requireAccess(authorizer, user, { ...access, verb: request.method === "POST" ? "create" : "get" });
-  // A WebSocket can only be opened with GET; it takes the right to create all the same (KEP-2862's follow-up, 1.35).
-  if (request.method !== "POST") requireAccess(authorizer, user, { ...access, verb: "create" });
+  // A WebSocket can only be opened with GET; it takes the right to create all the same (KEP-2862's follow-up, 1.35). What is
+  // behind pods' and services' proxies are applications; behind nodes' it is the kubelet, with exec and all.
+  const isApplication = subresource === "proxy" && resource !== "nodes";
+  if (request.method !== "POST" && !isApplication) requireAccess(authorizer, user, { ...access, verb: "create" });
   const definition = api.resources.find(group, version, resource);
-  const known = group === "" && resource === "pods" && definition?.subresources.has(subresource) && namespace !== "";
-  if (!definition || !known) throw unknownPath();
+  const placed = definition !== undefined && definition.namespaced === (namespace !== "") && name !== "";
+  if (!placed || !definition.subresources.has(subresource)) throw unknownPath();
+  return { ref: { definition, namespace, name, subresource }, path };
+}
+
+async function openSession({ api, nodes }: UpgradeOptions, ref: ObjectRef, request: IncomingMessage): Promise<Session> {
+  if (ref.definition.group !== "" || ref.definition.resource !== "pods") throw unknownPath();
   const streams = nodes();
   if (!streams)
     throw failure({
@@ -50,7 +63,7 @@ async function openSession(
       reason: "ServiceUnavailable",
       message: "no node serves streams here",
     });
-  return sessionFor(api, streams, { definition, namespace, name, subresource }, url.searchParams);
+  return sessionFor(api, streams, ref, requestUrl(request.url).searchParams);
 }
 
 async function sessionFor(api: Api, nodes: NodeStreams, ref: ObjectRef, query: URLSearchParams): Promise<Session> {
