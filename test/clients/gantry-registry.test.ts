@@ -114,14 +114,16 @@ async function end(child: ChildProcess): Promise<void> {
   assert.deepEqual(await exit, [0, null]);
 }
 
+const NEW_CERTIFICATE =
+  "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost".split(
+    " ",
+  );
+
 describe("gantry registry", () => {
   test("with TLS and passwords, through the running Gantry", async () => {
     const folder = await mkdtemp(join(tmpdir(), "gantry-registry-"));
     const [cert, key, passwords] = [join(folder, "c.pem"), join(folder, "k.pem"), join(folder, "htpasswd")];
-    const made = await gantry.run("openssl", [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-      ...["-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-    ]);
+    const made = await gantry.run("openssl", [...NEW_CERTIFICATE, "-keyout", key, "-out", cert]);
     assert.equal(made.code, 0, made.stderr);
     await writeFile(passwords, `me:${await hash("secret", 5)}\n`);
     const flags = ["--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--htpasswd", passwords];
