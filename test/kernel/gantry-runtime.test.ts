@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import type { OciSpec } from "#formats/oci-spec.ts";
@@ -226,7 +226,7 @@ test("a terminal goes to the console socket", { skip }, async () => {
   const server = createServer().listen(path);
   await once(server, "listening");
   const child = runtime.spawn("create", "--bundle", bundle, "--console-socket", path, id);
-  const [socket] = (await once(server, "connection")) as [import("node:net").Socket];
+  const [socket] = (await once(server, "connection")) as [Socket];
   const [name] = (await once(socket, "data")) as [Buffer];
   assert.equal(name.toString(), "/dev/ptmx");
   assert.deepEqual(await once(child, "exit"), [0, null]);
