@@ -20,6 +20,11 @@ export interface UpOptions {
   /** Of nodes that this start makes: `zone=a,disk=ssd`, `key=value:NoSchedule`. */
   readonly nodeLabels?: string;
   readonly nodeTaints?: string;
+  /** The kubelet's thresholds: `memory.available<100Mi,nodefs.available<10%`; times: `memory.available=1m30s`. */
+  readonly evictionHard?: string;
+  readonly evictionSoft?: string;
+  readonly evictionSoftGracePeriod?: string;
+  readonly evictionPressureTransitionPeriod?: string;
   /** Addresses of further nodes. */
   readonly nodeCidr?: string;
   /** Only the Docker side, only the Kubernetes side, or both. */

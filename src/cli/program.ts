@@ -26,6 +26,10 @@ interface UpFlags {
   nodeLabels?: string;
   nodeTaints?: string;
   nodeCidr?: string;
+  evictionHard?: string;
+  evictionSoft?: string;
+  evictionSoftGracePeriod?: string;
+  evictionPressureTransitionPeriod?: string;
   docker: boolean;
   kubernetes: boolean;
   logLevel: string;
@@ -135,6 +139,10 @@ function addUpFlags(command: Command): Command {
     .option("--node-labels <labels>", "labels of the nodes that this start makes: zone=a,disk=ssd")
     .option("--node-taints <taints>", "taints of the nodes that this start makes: key=value:NoSchedule,...")
     .option("--node-cidr <cidr>", "addresses of the nodes besides the first (10.245.0.0/24)")
+    .option("--eviction-hard <thresholds>", "when pods are ended at once: memory.available<100Mi,nodefs.available<10%")
+    .option("--eviction-soft <thresholds>", "when pods are ended after a time")
+    .option("--eviction-soft-grace-period <times>", "the times of --eviction-soft: memory.available=1m30s")
+    .option("--eviction-pressure-transition-period <time>", "how long a node tells of a pressure that is over (5m)")
     .option("--dns <ip...>", "name servers that containers and the cluster's DNS forward to (the host's)")
     .option(
       "--userns-remap <user>",

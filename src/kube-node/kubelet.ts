@@ -5,6 +5,9 @@ import type { Logger } from "#base/logger.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { ConfigMap, Pod, Secret } from "#formats/kube-types.generated.ts";
 import { informer, type Informer } from "#kube-client/informer.ts";
+import { startImageGc, type ImageGc } from "./eviction/image-gc.ts";
+import type { Pressure } from "./eviction-thresholds.ts";
+import { watchNodePressure } from "./node-pressure.ts";
 import { watchLocalStorage } from "./local-storage.ts";
 import { mirrorPods, type MirrorPods } from "./mirror-pods.ts";
 import { startNodeAgent } from "./node-agent.ts";
@@ -37,7 +40,7 @@ export interface Kubelet {
   unmountVolumes(): Promise<void>;
 }
 
-export interface KubeletDeps extends NodeDeps {
+export interface KubeletDeps extends Omit<NodeDeps, "pressures" | "pulled"> {
   /** Every capability that the kernel knows, CAP_ names. */
   readonly allCapabilities: readonly string[];
   /** What the node's HTTPS API proves itself with. */
@@ -49,7 +52,13 @@ export interface KubeletDeps extends NodeDeps {
 /** Registers the node, then runs the pods that are bound to it. Resolves when the node is Ready and its pods are known. */
 export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
   const { config } = parts;
-  const given = { ...parts, engine: nodeEngine(parts.engine, config.isFurther ? config.name : undefined) };
+  const imageGc = startImageGc({ ...parts, dataDir: config.dataDir });
+  const given = {
+    ...parts,
+    engine: nodeEngine(parts.engine, config.isFurther ? config.name : undefined),
+    pressures: new Set<Pressure>(),
+    pulled: imageGc.pulled,
+  };
   // Before the workers, whose own listeners look into it.
   const index = containerIndex(given.engine);
   const streams = nodeStreams(given, index.of);
@@ -65,7 +74,7 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
     const workers = podWorkers({ ...deps, containersOf: index.of });
     known.config = deps.config;
     known.pods = workers.pods;
-    const { report, stop } = await runPods(deps, workers);
+    const { report, stop } = await runPods(deps, workers, { usage, imageGc });
     return {
       report,
       streams,
@@ -76,12 +85,14 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
       close() {
         server.close();
         stop();
+        imageGc.close();
         workers.close();
         index.close();
       },
       unmountVolumes: () => unmountPodVolumes(podsDirectoryOf(deps), deps.host),
     };
   } catch (error) {
+    imageGc.close();
     server.close();
     index.close();
     throw error;
@@ -89,7 +100,11 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
 }
 
 /** Follows the pods of this node and what they show; what is left of pods that are no more is removed. */
-async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<{ report(): void; stop(): void }> {
+async function runPods(
+  deps: NodeDeps,
+  workers: PodWorkers,
+  parts: { readonly usage: UsageReader; readonly imageGc: ImageGc },
+): Promise<{ report(): void; stop(): void }> {
   const { clock, config, images, informers, logger } = deps;
   await mkdir(podsDirectoryOf(deps), { recursive: true, mode: 0o710 });
   followConfiguration(deps, workers);
@@ -98,6 +113,7 @@ async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<{ report
     if (action !== "push" && action !== "save") agent.report();
   });
   const storage = watchLocalStorage(deps, workers);
+  const pressure = watchNodePressure(deps, { ...parts, workers, report: () => agent.report() });
   const mirrors = mirrorPods(deps, workers);
   const pods = followPods(deps, workers, mirrors);
   const { manifestFolder } = config;
@@ -112,6 +128,7 @@ async function runPods(deps: KubeletDeps, workers: PodWorkers): Promise<{ report
     stop() {
       stopFollowingImages();
       storage.close();
+      pressure.close();
       manifests?.close();
       pods.stop();
       agent.close();

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
 import type { Node, NodeCondition } from "#formats/kube-types.generated.ts";
+import type { Pressure } from "./eviction-thresholds.ts";
 import { timestamp } from "./pods/status-inputs.ts";
 import type { NodeDeps } from "./ports.ts";
 
@@ -41,7 +42,7 @@ export function nodeObject(deps: NodeDeps, now: number): Node {
 
 /** Pure but for what the kernel says of itself: the status of a healthy node. Transition times are kept while nothing changes. */
 export function nodeStatus(
-  { config, host, images }: NodeDeps,
+  { config, host, images, pressures }: NodeDeps,
   before: Node | undefined,
   now: number,
 ): NonNullable<Node["status"]> {
@@ -57,7 +58,7 @@ export function nodeStatus(
   return {
     capacity,
     allocatable: capacity,
-    conditions: conditions(before, now),
+    conditions: conditions(before, now, pressures),
     addresses: [
       { type: "InternalIP", address: config.ip },
       { type: "Hostname", address: config.name },
@@ -96,8 +97,18 @@ const HEALTHY: readonly [string, string, string, string][] = [
   ["Ready", "True", "KubeletReady", "kubelet is posting ready status"],
 ];
 
-function conditions(before: Node | undefined, now: number): NodeCondition[] {
-  return HEALTHY.map(([type, status, reason, message]) => {
+const PRESSED: readonly [Pressure, string, string][] = [
+  ["MemoryPressure", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
+  ["DiskPressure", "KubeletHasDiskPressure", "kubelet has disk pressure"],
+  ["PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
+];
+
+function conditions(before: Node | undefined, now: number, pressures: ReadonlySet<Pressure>): NodeCondition[] {
+  const rows = HEALTHY.map((row) => {
+    const [type, reason, message] = PRESSED.find(([name]) => name === row[0] && pressures.has(name)) ?? [];
+    return type === undefined ? row : [type, "True", reason ?? "", message ?? ""];
+  });
+  return rows.map(([type = "", status = "", reason = "", message = ""]) => {
     const old = before?.status?.conditions?.find((condition) => condition.type === type);
     const since = old?.status === status && old.lastTransitionTime ? old.lastTransitionTime : timestamp(now);
     return { type, status, reason, message, lastHeartbeatTime: timestamp(now), lastTransitionTime: since };

@@ -8,6 +8,7 @@ import type { ImageStore, RootMount } from "#images/image-store.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
+import type { EvictionConfig, Pressure } from "./eviction-thresholds.ts";
 
 /** What a node is told about itself and its cluster. */
 export interface NodeConfig {
@@ -32,6 +33,8 @@ export interface NodeConfig {
   /** Folder of static pod manifests. */
   readonly manifestFolder?: string;
   readonly maxPods: number;
+  /** When pods are ended because the node runs short of something. */
+  readonly eviction: EvictionConfig;
   /** Where its HTTPS API listens; 0: any free port. */
   readonly kubeletPort: number;
   readonly gantryVersion: string;
@@ -63,6 +66,10 @@ export interface HostPort {
 
 /** Everything that the node's parts stand on. */
 export interface NodeDeps {
+  /** What the node is short of now. */
+  readonly pressures: Set<Pressure>;
+  /** The kubelet pulled an image for a pod. */
+  readonly pulled: (imageId: string) => void;
   readonly config: NodeConfig;
   readonly client: KubeClient;
   readonly informers: InformerFactory;

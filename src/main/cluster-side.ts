@@ -9,6 +9,7 @@ import { addressIn, nodeAddress, portRange } from "./addresses.ts";
 import type { ContainerSide } from "./container-side.ts";
 import { openControlPlane, type ControlPlane } from "./control-plane.ts";
 import { nodeReadings } from "./node-readings.ts";
+import { evictionConfig } from "#kube-node/eviction-thresholds.ts";
 import { parseLabels, parseTaints } from "./node-options.ts";
 import { nodeRanges, type NodeRecords } from "./node-records.ts";
 import { startNodes, type NodeSet } from "./node-set.ts";
@@ -170,6 +171,12 @@ function nodeOptions(
     labels: parseLabels(options.nodeLabels ?? ""),
     taints: parseTaints(options.nodeTaints ?? ""),
     sharedBy: () => 1,
+    eviction: evictionConfig({
+      hard: options.evictionHard,
+      soft: options.evictionSoft,
+      softGrace: options.evictionSoftGracePeriod,
+      transition: options.evictionPressureTransitionPeriod,
+    }),
     logger,
     ...(options.dns ? { dns: options.dns } : {}),
   };

@@ -6,6 +6,7 @@ import { systemRandom } from "#base/random.ts";
 import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { eventRecorder } from "#kube-client/events.ts";
 import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
+import type { EvictionConfig } from "#kube-node/eviction-thresholds.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
 import { startPolicies } from "#kube-node/policies.ts";
 import { startProxy } from "#kube-node/proxy.ts";
@@ -39,6 +40,7 @@ export interface NodeSideOptions {
   readonly manifestFolder?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly NodeTaint[];
+  readonly eviction: EvictionConfig;
   /** Among how many nodes the machine is shared now. */
   readonly sharedBy: () => number;
   /** What is the machine to a further node; undefined: the node is this machine. */
@@ -165,6 +167,7 @@ async function kubeletOf(
       podNetwork,
       ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
       maxPods: MOST_PODS,
+      eviction: options.eviction,
       // Another root's node leaves the known port to the machine's own.
       kubeletPort: options.instance === "" || options.machine ? KUBELET_PORT : 0,
       gantryVersion: gantryVersion(),

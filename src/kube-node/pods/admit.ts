@@ -1,4 +1,8 @@
 import type { Pod } from "#formats/kube-types.generated.ts";
+import { tolerated } from "#formats/tolerations.ts";
+import { isCritical } from "../eviction/ranking.ts";
+import type { Pressure } from "../eviction-thresholds.ts";
+import { qosClass } from "./qos.ts";
 import type { PodFailure } from "./status-inputs.ts";
 
 /** Sysctls that reach no further than their pod (kubelet's sysctl/safe_sysctls.go). */
@@ -18,8 +22,10 @@ const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 ]);
 
 /** Pure: why this node will not run the pod at all, in the kubelet's words; undefined when it will. What Gantry cannot do is refused by name. */
-export function refusal(pod: Pod): PodFailure | undefined {
+export function refusal(pod: Pod, pressures: ReadonlySet<Pressure>): PodFailure | undefined {
   const { spec } = pod;
+  const pressed = pressureRefusal(pod, pressures);
+  if (pressed !== undefined) return { reason: "Evicted", message: pressed };
   if (spec?.os?.name === "windows")
     return { reason: "PodOSNotSupported", message: "Failed to admit pod as the OS field doesn't match node OS" };
   const sysctl = forbiddenSysctl(pod);
@@ -27,6 +33,16 @@ export function refusal(pod: Pod): PodFailure | undefined {
   const field = unsupportedField(pod);
   if (field !== undefined) return { reason: "UnsupportedField", message: `${field} is not supported by this node` };
   return undefined;
+}
+
+/** While the node is short of something it takes nobody who could make it worse (kubelet's eviction manager, Admit). */
+function pressureRefusal(pod: Pod, pressures: ReadonlySet<Pressure>): string | undefined {
+  if (pressures.size === 0 || isCritical(pod)) return undefined;
+  if (pressures.size === 1 && pressures.has("MemoryPressure")) {
+    const taint = { key: "node.kubernetes.io/memory-pressure", effect: "NoSchedule" };
+    if (qosClass(pod) !== "BestEffort" || tolerated(pod.spec?.tolerations, taint)) return undefined;
+  }
+  return `The node had condition: [${[...pressures].join(" ")}]. `;
 }
 
 function forbiddenSysctl({ spec }: Pod): string | undefined {

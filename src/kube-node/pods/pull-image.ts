@@ -22,6 +22,7 @@ export function imagePuller(deps: NodeDeps): ImagePuller {
     containerEvent(deps, pod, container, "Normal", "Pulling", `Pulling image "${reference}"`);
     const started = clock.now();
     const image = await images.pull(reference, { signal });
+    deps.pulled(image.id);
     const seconds = ((clock.now() - started) / 1000).toFixed(3);
     containerEvent(
       deps,

@@ -66,7 +66,7 @@ async function noteRuns(state: PodState, observed: ObservedPod): Promise<void> {
 function noteRefusal(state: PodState, observed: ObservedPod): void {
   const { deps, pod } = state;
   if (state.failure || observed.sandbox || observed.current.size > 0) return;
-  const refused = refusal(pod);
+  const refused = refusal(pod, deps.pressures);
   if (!refused) return;
   state.failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
   deps.events.record(pod, "Warning", refused.reason, refused.message);
