@@ -9,6 +9,12 @@ import { loadState, type LoadedRow } from "./sqlite/load.ts";
 import type { WorkerOptions } from "./sqlite/messages.ts";
 import type { Store } from "./store.ts";
 
+/** A store whose file can be copied while it serves. */
+export interface SqliteStore extends Store {
+  /** Copies all that is durable into a new file, which another store can be opened on. Throws `unavailable`. */
+  snapshot(path: string): Promise<void>;
+}
+
 export interface SqliteStoreOptions {
   readonly clock?: Clock;
   /** As in memoryStore; kept on disk too. */
@@ -23,7 +29,7 @@ export interface SqliteStoreOptions {
  * so reads never wait for the disk; all writes that arrive while a commit runs go into the next one.
  * Fails with `unavailable` when the file is in use by another process or cannot be opened.
  */
-export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
+export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<SqliteStore> {
   const workerData: WorkerOptions = { path, maxBytes: options.maxBytes };
   // Rows pass through it: a large young generation would only fill with those that are written.
   const worker = new Worker(workerFile(), { workerData, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
@@ -36,7 +42,7 @@ function sqliteStore(
   path: string,
   state: CoreState & { entries: readonly LoadedRow[] },
   options: SqliteStoreOptions,
-): Store {
+): SqliteStore {
   const clock = options.clock ?? systemClock;
   const core = storeCore(options.history ?? DEFAULT_HISTORY, options.onError ?? rethrowLater, state);
   const writer = groupCommit({
@@ -70,6 +76,7 @@ function sqliteStore(
     get: async (key, revision) => core.get(key, revision),
     range: async (prefix, range) => core.range(prefix, range),
     commit: (operation) => writer.commit(operation),
+    snapshot: (target) => writer.snapshot(target),
     watch: (prefix, fromRevision, onEvents) => core.watch(prefix, fromRevision, onEvents),
     // The file follows with the next commit.
     compact: async (revision) => core.compact(revision),

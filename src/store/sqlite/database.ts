@@ -1,4 +1,5 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { CommitMessage } from "./messages.ts";
 import { unpackRows, type Row } from "./rows.ts";
@@ -23,6 +24,8 @@ export interface Database {
   entries(): Generator<Row>;
   history(): Generator<Row>;
   commit(message: CommitMessage): void;
+  /** Copies what is committed into a new file (0600), complete or not there at all. */
+  snapshot(target: string): void;
   close(): void;
 }
 
@@ -60,8 +63,27 @@ export function openDatabase(path: string, maxBytes: number | undefined): Databa
         transaction(db, () => writeAll(statements, { ...message, compactedRevision: message.revision }, false));
       }
     },
+    snapshot(target) {
+      const unfinished = `${target}.unfinished`;
+      rmSync(unfinished, { force: true });
+      closeSync(openSync(unfinished, "wx", 0o600));
+      try {
+        db.prepare("VACUUM INTO ?").run(unfinished);
+        syncFile(unfinished);
+        renameSync(unfinished, target);
+        syncFile(dirname(target));
+      } finally {
+        rmSync(unfinished, { force: true });
+      }
+    },
     close: () => db.close(),
   };
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, "r");
+  fsyncSync(file);
+  closeSync(file);
 }
 
 type Statements = ReturnType<typeof prepare>;

@@ -9,6 +9,8 @@ import { outcomeOf, waitingLine, type Waiting } from "./waiting.ts";
 
 export interface GroupCommit {
   commit(operation: Operation): Promise<CommitResult>;
+  /** A copy of the file with everything that is durable; the store serves on, its writes wait. */
+  snapshot(path: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,11 @@ export function groupCommit({ worker, path, core, clock, onDurable }: GroupCommi
         schedule();
       });
     },
+    snapshot(target) {
+      if (broken) return Promise.reject(broken);
+      if (closed) return Promise.reject(new GantryError("unavailable", `store ${path} is closed`));
+      return askSnapshot(worker, path, target);
+    },
     close() {
       closing ??= new Promise((resolve) => {
         if (broken) return resolve();
@@ -93,6 +100,22 @@ export function groupCommit({ worker, path, core, clock, onDurable }: GroupCommi
       return closing;
     },
   };
+}
+
+function askSnapshot(worker: Worker, path: string, target: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void =>
+      reject(new GantryError("unavailable", `store ${path}: no snapshot at ${target}: ${why}`));
+    const ended = (): void => fail("its writer stopped");
+    const onMessage = (message: FromWorker): void => {
+      if (message.kind !== "snapshotted" || message.path !== target) return;
+      worker.off("message", onMessage).off("exit", ended);
+      if (message.error === undefined) resolve();
+      else fail(message.error);
+    };
+    worker.on("message", onMessage).on("exit", ended);
+    worker.postMessage({ kind: "snapshot", path: target } satisfies ToWorker);
+  });
 }
 
 interface WorkerListener {

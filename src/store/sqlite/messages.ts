@@ -16,7 +16,13 @@ export interface CommitMessage {
   readonly shortLivedDirectories: readonly string[];
 }
 
-export type ToWorker = CommitMessage | { readonly kind: "close" };
+/** Copies the file as it is into a new one. */
+export interface SnapshotMessage {
+  readonly kind: "snapshot";
+  readonly path: string;
+}
+
+export type ToWorker = CommitMessage | SnapshotMessage | { readonly kind: "close" };
 
 export type FromWorker =
   | { readonly kind: "entries" | "history"; readonly rows: PackedRows }
@@ -27,5 +33,6 @@ export type FromWorker =
       readonly shortLivedDirectories: readonly string[];
     }
   | { readonly kind: "committed" }
+  | { readonly kind: "snapshotted"; readonly path: string; readonly error?: string }
   | { readonly kind: "failed"; readonly message: string; readonly full: boolean }
   | { readonly kind: "closed" };

@@ -47,6 +47,15 @@ function fail(error: unknown): void {
   post({ kind: "failed", message: error instanceof Error ? error.message : String(error), full: isFull(error) });
 }
 
+function snapshot(database: Database, target: string): void {
+  try {
+    database.snapshot(target);
+    post({ kind: "snapshotted", path: target });
+  } catch (error) {
+    post({ kind: "snapshotted", path: target, error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 try {
   const database = openDatabase(path, maxBytes);
   load(database);
@@ -57,6 +66,7 @@ try {
       port.close();
       return;
     }
+    if (message.kind === "snapshot") return snapshot(database, message.path);
     try {
       database.commit(message);
       post({ kind: "committed" });
