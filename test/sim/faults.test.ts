@@ -8,7 +8,7 @@ import { SOME_FAULTS } from "./support/faulty-client.ts";
 const only = process.env["SIM_SEED"];
 const seeds = only
   ? [Number(only)]
-  : Array.from({ length: Number(process.env["SIM_SEEDS"] ?? 3) }, (_, index) => index + 1);
+  : Array.from({ length: Number(process.env["SIM_SEEDS"] ?? 2) }, (_, index) => index + 1);
 
 for (const scenario of SCENARIOS) {
   test(`${scenario.name} under faults ends as without them, within its limits all the way`, async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runScenario, SCENARIOS } from "./scenarios/all.ts";
 
-const RUNS = 5;
+const RUNS = 2;
 
 for (const scenario of SCENARIOS) {
   test(`${scenario.name} ends the same when the control plane is killed after any write`, async () => {

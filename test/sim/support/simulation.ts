@@ -19,7 +19,7 @@ export interface SimulationOptions {
   /** The control plane ends after its write of this number (from 1), as if killed, and is started anew. */
   readonly crashAtWrite?: number;
   /** Told of every write of the control plane. */
-  readonly onWrite?: (write: Write) => void;
+  readonly onWrite?: (write: Write, nowMs: number) => void;
 }
 
 export interface Simulation {
@@ -52,7 +52,7 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
   const onWrite = (write: Write, self: ObservedClient): void => {
     if (write.resource === "events") return;
     writes++;
-    options.onWrite?.(write);
+    options.onWrite?.(write, clock.now());
     if (writes !== options.crashAtWrite) return;
     dead = true;
     self.die();

@@ -62,7 +62,7 @@ export function daemonSetController(context: ControllerContext): Controller {
     nodes,
     expected,
     events,
-    podControl: podControl({ client, random, expected, events }),
+    podControl: podControl({ client, random, expected, events, pods }),
     history: revisionHistory(context),
     failing: new Map(),
   };
@@ -177,9 +177,10 @@ async function act(
     return wait <= 0;
   });
   const nodes = plan.create.slice(0, BURST);
-  const created = await slowStart(nodes.length, (index) =>
-    parts.podControl.create(key, daemonSet, daemonPod(daemonSet, nodes[index] ?? "", hash)),
-  );
+  const created = await slowStart(nodes.length, (index) => {
+    const node = nodes[index] ?? "";
+    return parts.podControl.create(key, daemonSet, daemonPod(daemonSet, node, hash), `${node} ${hash}`);
+  });
   const deleted = await Promise.allSettled(
     removable.slice(0, BURST).map((pod) => parts.podControl.delete(key, daemonSet, pod)),
   );

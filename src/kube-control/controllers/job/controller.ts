@@ -60,7 +60,7 @@ export function jobController(context: ControllerContext): Controller {
     expected,
     expectedStatus: expectations<Job>(jobs, objectKey),
     events,
-    podControl: podControl({ client, random, expected, events }),
+    podControl: podControl({ client, random, expected, events, pods }),
   };
   const selecting = orphanSelectors(jobs, (job) => selectorOf(job.spec?.selector));
   return controller(context, {
@@ -135,7 +135,12 @@ async function claimPods({ context, pods }: Parts, job: Job): Promise<Pod[]> {
 async function act(parts: Parts, key: string, job: Job, plan: JobPlan): Promise<unknown> {
   const { error } = await slowStart(plan.create.length, async (position) => {
     const wanted = plan.create[position];
-    await parts.podControl.create(key, job, jobPod(job, wanted?.index, wanted?.failures ?? 0));
+    await parts.podControl.create(
+      key,
+      job,
+      jobPod(job, wanted?.index, wanted?.failures ?? 0),
+      `${wanted?.index ?? ""}`,
+    );
   });
   const deleted = await Promise.allSettled(plan.delete.map((pod) => parts.podControl.delete(key, job, pod)));
   return error ?? deleted.find((each) => each.status === "rejected")?.reason;

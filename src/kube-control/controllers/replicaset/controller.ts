@@ -64,7 +64,7 @@ export function replicaSetController(context: ControllerContext, kind: ReplicaSe
   pods.addIndex(ORPHANS, indexOrphans);
   const expected = expectations<Pod>(pods, objectKey);
   const { client, random } = context;
-  const control = podControl({ client, random, expected, events: context.events(kind.component) });
+  const control = podControl({ client, random, expected, pods, events: context.events(kind.component) });
   const parts: Parts = { context, kind, replicaSets, pods, expected, podControl: control };
   const selecting = orphanSelectors(replicaSets, (object) => selectorOf(readAs(kind, object).spec?.selector));
   return controller(context, {

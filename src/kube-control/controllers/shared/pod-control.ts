@@ -6,12 +6,14 @@ import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Pod, PodTemplateSpec } from "#formats/kube-types.generated.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
+import type { Informer } from "#kube-client/informer.ts";
 import type { Expectations } from "./expectations.ts";
 import { controllerOf, controllerReference } from "./ownership.ts";
 
 /** Creates and deletes pods on behalf of a controller, with the events that `kubectl describe` shows of it. */
 export interface PodControl {
-  create(key: string, owner: KubeObject, pod: Pod): Promise<void>;
+  /** `slot`: which of the owner's pods it is (a node, an index), where they are not all alike. */
+  create(key: string, owner: KubeObject, pod: Pod, slot?: string): Promise<void>;
   delete(key: string, owner: KubeObject, pod: Pod): Promise<void>;
   /** True when the pod was asked to be deleted and no answer came: when one must go, it is this one. */
   isDoomed(pod: Pod): boolean;
@@ -25,6 +27,7 @@ export interface PodControlOptions {
   readonly random: Random;
   /** What is written is expected to show in the cache. */
   readonly expected: Expectations<Pod>;
+  readonly pods: Informer<Pod>;
 }
 
 /** Longest base of a generated name (apimachinery names.SimpleNameGenerator). */
@@ -48,30 +51,36 @@ const REFUSALS: readonly ErrorCode[] = [
 
 /**
  * Names pods itself, so that a create whose answer was lost can be tried again under the same name: it finds the pod that is there already instead
- * of making a second one.
+ * of making a second one. Once the cache shows that pod, its name is used no more: it counts already.
  */
 export function podControl(options: PodControlOptions): PodControl {
-  const { client, events, expected, random } = options;
-  /** Names, by key, of creates without an answer. */
-  const doubtful = new Map<string, string[]>();
+  const { client, events, expected, pods, random } = options;
+  /** Names, by key and slot, of creates without an answer. */
+  const doubtful = new Map<string, Map<string, string[]>>();
   const doomed = new Set<string>();
-  const nameFor = (key: string, { metadata }: Pod): string =>
+  const doubtfulName = (key: string, slot: string, namespace: string): string | undefined => {
+    const names = doubtful.get(key)?.get(slot);
+    for (let name = names?.pop(); name !== undefined; name = names?.pop())
+      if (pods.cache.get(`${namespace}/${name}`) === undefined) return name;
+    return undefined;
+  };
+  const nameFor = (key: string, slot: string, { metadata }: Pod): string =>
     metadata.name ??
-    doubtful.get(key)?.pop() ??
+    doubtfulName(key, slot, metadata.namespace ?? "") ??
     `${(metadata.generateName ?? "").slice(0, MAX_BASE)}${nameSuffix(5, random)}`;
-  const keep = (key: string, name: string): void => {
-    const names = doubtful.get(key);
-    if (names) names.push(name);
-    else doubtful.set(key, [name]);
+  const keep = (key: string, slot: string, name: string): void => {
+    const slots = doubtful.get(key) ?? new Map<string, string[]>();
+    doubtful.set(key, slots);
+    slots.set(slot, [...(slots.get(slot) ?? []), name]);
   };
   return {
-    async create(key, owner, pod) {
-      const name = nameFor(key, pod);
+    async create(key, owner, pod, slot = "") {
+      const name = nameFor(key, slot, pod);
       try {
         expected.wrote(key, await createOrFind(client, { ...pod, metadata: { ...pod.metadata, name } }));
         events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${name}`);
       } catch (error) {
-        if (!isRefusal(error)) keep(key, name);
+        if (!isRefusal(error)) keep(key, slot, name);
         // Its namespace is going away: every create will fail, and saying so helps nobody.
         if (!isNamespaceTerminating(error))
           events.record(owner, "Warning", "FailedCreate", `Error creating: ${errorText(error)}`);
