@@ -6,6 +6,7 @@ import { virtualClock, type VirtualClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { seededRandom, type Random } from "../../src/base/random.ts";
 import { RESOURCES } from "../../src/formats/kube-resources.ts";
+import { quantityMillis } from "../../src/formats/quantity.ts";
 import type { Pod } from "../../src/formats/kube-types.generated.ts";
 import { startScheduler, type Scheduler } from "../../src/kube-control/scheduler.ts";
 import { createCluster, type Cluster } from "../../src/main/create-cluster.ts";
@@ -19,6 +20,10 @@ const NODES = ["a", "b", "c", "d"].map((name, index) => ({
   capacity: { cpu: "2", memory: "4Gi", pods: "10" },
   labels: { half: index < 2 ? "left" : "right" },
 }));
+
+function cpusOf({ spec }: Pod): number {
+  return quantityMillis(spec?.containers[0]?.resources?.requests?.["cpu"]) / 1000;
+}
 
 /** Watches through a sound client: what was bound, and every rule that a binding broke. */
 function watch(cluster: Cluster, strict: boolean) {
@@ -37,7 +42,7 @@ function watch(cluster: Cluster, strict: boolean) {
     if (half && NODES.find((each) => each.name === node)?.labels.half !== half) broken.push(`${name} is on ${node}`);
     if (!strict) return;
     const here = Array.from(pods.cache.values()).filter(({ spec }) => spec?.nodeName === node);
-    const cpu = here.reduce((sum, { spec }) => sum + Number(spec?.containers[0]?.resources?.requests?.["cpu"]), 0);
+    const cpu = here.reduce((sum, each) => sum + cpusOf(each), 0);
     if (cpu > 2) broken.push(`${node} has ${cpu} cpus of pods: ${here.map(({ metadata }) => metadata.name).join()}`);
     const apart = here.filter(({ metadata }) => metadata.labels?.["apart"]);
     if (apart.length > 1) broken.push(`${apart.map(({ metadata }) => metadata.name).join()} are together on ${node}`);
@@ -135,14 +140,16 @@ async function loseNode({ client }: Cluster): Promise<void> {
 function fitsNoMore(waiting: readonly Pod[], pods: { cache: { values(): Iterable<Pod> } }): boolean {
   const free = new Map(NODES.map(({ name }) => [name, 2]));
   const apart = new Set<string>();
-  for (const { spec, metadata } of pods.cache.values()) {
+  for (const each of pods.cache.values()) {
+    const { spec, metadata } = each;
     const node = spec?.nodeName;
     if (!node) continue;
-    free.set(node, (free.get(node) ?? 0) - Number(spec.containers[0]?.resources?.requests?.["cpu"]));
+    free.set(node, (free.get(node) ?? 0) - cpusOf(each));
     if (metadata.labels?.["apart"]) apart.add(node);
   }
-  return waiting.every(({ spec, metadata }) => {
-    const wanted = Number(spec?.containers[0]?.resources?.requests?.["cpu"]);
+  return waiting.every((each) => {
+    const { spec, metadata } = each;
+    const wanted = cpusOf(each);
     const half = spec?.nodeSelector?.["half"];
     return NODES.every(
       ({ name, labels }) =>

@@ -1,4 +1,4 @@
-import { errorText, GantryError } from "#base/errors.ts";
+import { errorText, GantryError, isGantryError } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Clock } from "#base/clock.ts";
 import type { KubeClient } from "#kube-client/client.ts";
@@ -23,7 +23,7 @@ export async function bindAssumed(
   try {
     await allPermitted(context.clock, permits);
     for (const plugin of profile.preBinds) await plugin.preBind(info, nodeName);
-    await context.bindings.request(() => bind(context, profile, info, nodeName));
+    await context.bindings.request(() => bindSurely(context, profile, info, nodeName));
   } catch (error) {
     for (const plugin of profile.reserves.toReversed()) plugin.unreserve(info, nodeName);
     bindingFailed(context, queued, error);
@@ -45,6 +45,40 @@ async function allPermitted(clock: Clock, permits: readonly PermitResult[]): Pro
     const refused: Verdict | undefined = await Promise.race([permit.decided, late]).finally(cancel);
     if (refused) throw new GantryError("forbidden", refused.reasons.join(", "));
   }
+}
+
+/** When it is not known whether the API has bound the pod, it is asked, for as long as it takes: until then the place is not free. */
+async function bindSurely(context: SchedulerContext, profile: Profile, info: PodInfo, nodeName: string): Promise<void> {
+  try {
+    await bind(context, profile, info, nodeName);
+  } catch (error) {
+    if (!isUncertain(error)) throw error;
+    const bound = await boundTo(context, info);
+    if (bound !== nodeName) throw error;
+  }
+}
+
+function isUncertain(error: unknown): boolean {
+  return isGantryError(error, "unavailable") || isGantryError(error, "timeout");
+}
+
+const ASK_AGAIN_MS = 1000;
+/** After so many tries the informer has to tell: the API has been away for a minute. */
+const MAX_ASKED = 60;
+
+/** The node that the pod is on by now; undefined: none. */
+async function boundTo({ client, clock }: SchedulerContext, { pod, uid }: PodInfo): Promise<string | undefined> {
+  const { namespace, name = "" } = pod.metadata;
+  for (let tries = 0; tries < MAX_ASKED; tries++) {
+    try {
+      const now = await client.get(RESOURCES.pods, namespace, name);
+      return now.metadata.uid === uid ? now.spec?.nodeName : undefined;
+    } catch (error) {
+      if (!isUncertain(error)) return undefined;
+      await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
+    }
+  }
+  return undefined;
 }
 
 async function bind(context: SchedulerContext, profile: Profile, info: PodInfo, nodeName: string): Promise<void> {

@@ -17,6 +17,8 @@ interface Change {
   readonly apply: (spec: PodSpec) => PodSpec;
 }
 
+const CORDON = "node.kubernetes.io/unschedulable";
+
 /** The smallest sets of changes, of one or two, with which the pod fits on the node. */
 export function remediesOn(profile: Profile, cluster: ClusterState, info: PodInfo, row: number): Remedy[] {
   const changes = possibleChanges(cluster, info, row);
@@ -48,9 +50,7 @@ function possibleChanges(cluster: ClusterState, info: PodInfo, row: number): Cha
   return [
     ...shortages(cluster, info, row, node),
     ...taints(cluster, row, node),
-    ...(cluster.unschedulable[row] === 1
-      ? [tolerate("node.kubernetes.io/unschedulable", undefined, `uncordon node ${node}`)]
-      : []),
+    ...(cluster.unschedulable[row] === 1 ? [tolerate(CORDON, undefined, `uncordon node ${node}`)] : []),
     ...demands(info, node),
   ];
 }
@@ -101,13 +101,16 @@ function withRequest(spec: PodSpec, name: string, amount: number): PodSpec {
 }
 
 function taints(cluster: ClusterState, row: number, node: string): Change[] {
-  return cluster.taints
-    .taints(cluster.taints.sets[row] ?? 0)
-    .filter(({ effect }) => effect !== "PreferNoSchedule")
-    .map(({ key, value, effect }) => {
-      const text = `${key}${value ? `=${value}` : ""}:${effect}`;
-      return tolerate(key, effect, `tolerate taint ${text}, or remove it from node ${node}`);
-    });
+  return (
+    cluster.taints
+      .taints(cluster.taints.sets[row] ?? 0)
+      // A cordon is told of as such.
+      .filter(({ effect, key }) => effect !== "PreferNoSchedule" && key !== CORDON)
+      .map(({ key, value, effect }) => {
+        const text = `${key}${value ? `=${value}` : ""}:${effect}`;
+        return tolerate(key, effect, `tolerate taint ${text}, or remove it from node ${node}`);
+      })
+  );
 }
 
 function tolerate(key: string, effect: string | undefined, words: string): Change {
