@@ -14,6 +14,8 @@ export interface Handler<T> {
   update?(before: T, after: T): void;
   /** `last` is the last state seen; after missed events it may be older than the deletion. */
   delete?(last: T): void;
+  /** The cache was listed anew: what came and went in between was told of by no event. */
+  replaced?(): void;
 }
 
 /** A live copy of one resource: listed once, then kept by watch, without managedFields. It never stops by itself. */
@@ -149,6 +151,7 @@ function informerView<T extends KubeObject>(logger: Logger) {
       resourceVersion = list.resourceVersion;
       for (const key of Array.from(store.values(), objectKey)) if (!present.has(key)) remove(key);
       for (const object of list.items) put(object);
+      tell((handler) => handler.replaced?.());
     },
     apply(event: WatchEvent<T>): void {
       const version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;

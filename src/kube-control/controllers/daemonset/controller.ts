@@ -73,6 +73,7 @@ export function daemonSetController(context: ControllerContext): Controller {
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(daemonSets.cache.values(), objectKey),
     watch: (queue) => [
+      expected.requeue(queue),
       enqueueFrom(daemonSets, queue, (each) => [objectKey(each)]),
       enqueueFrom(pods, queue, (pod) => {
         const owner = controllerKey(RESOURCES.daemonsets, pod);

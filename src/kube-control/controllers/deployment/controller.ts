@@ -48,6 +48,7 @@ export function deploymentController(context: ControllerContext): Controller {
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(deployments.cache.values(), objectKey),
     watch: (queue) => [
+      parts.expected.requeue(queue),
       enqueueFrom(deployments, queue, (deployment) => [objectKey(deployment)]),
       enqueueFrom(replicaSets, queue, (replicaSet) => {
         const owner = controllerKey(RESOURCES.deployments, replicaSet);

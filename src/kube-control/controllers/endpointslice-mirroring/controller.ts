@@ -55,6 +55,7 @@ export function endpointSliceMirroringController(context: ControllerContext): Co
     },
     allKeys: () => Array.from(endpoints.cache.values(), objectKey),
     watch: (queue) => [
+      expected.requeue(queue),
       enqueueFrom(endpoints, queue, (each) => [objectKey(each)]),
       enqueueFrom(
         services,

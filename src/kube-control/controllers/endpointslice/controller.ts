@@ -39,6 +39,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(services.cache.values(), objectKey),
     watch: (queue) => [
+      parts.expected.requeue(queue),
       enqueueFrom(services, queue, (service) => [objectKey(service)]),
       enqueueFrom(pods, queue, (pod) => servicesOf(services, pod), endpointChanged),
       enqueueFrom(slices, queue, serviceKey),

@@ -68,6 +68,8 @@ export function jobController(context: ControllerContext): Controller {
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(jobs.cache.values(), objectKey),
     watch: (queue) => [
+      expected.requeue(queue),
+      parts.expectedStatus.requeue(queue),
       enqueueFrom(jobs, queue, (job) => [objectKey(job)]),
       enqueueFrom(pods, queue, (pod) => {
         const owner = controllerKey(RESOURCES.jobs, pod);

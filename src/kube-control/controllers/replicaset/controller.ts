@@ -72,6 +72,7 @@ export function replicaSetController(context: ControllerContext, kind: ReplicaSe
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(replicaSets.cache.values(), objectKey),
     watch: (queue) => [
+      expected.requeue(queue),
       enqueueFrom(replicaSets, queue, (replicaSet) => [objectKey(replicaSet)]),
       enqueueFrom(pods, queue, (pod) => {
         const owner = controllerKey(kind.resource, pod);

@@ -1,5 +1,6 @@
 import type { KubeObject } from "#formats/kube-object.ts";
 import type { Informer } from "#kube-client/informer.ts";
+import type { WorkQueue } from "#kube-client/work-queue.ts";
 import { revisionNumber } from "#kube-client/informer.ts";
 
 /**
@@ -13,6 +14,8 @@ export interface Expectations<T extends KubeObject> {
   deleted(key: string, object: T): void;
   /** True when the cache shows everything that was written for `key`. */
   satisfied(key: string): boolean;
+  /** Queues keys that wait when the cache was listed anew: what they wait for may have gone again, without an event. The result unsubscribes. */
+  requeue(queue: Pick<WorkQueue, "add">): () => void;
   forget(key: string): void;
 }
 
@@ -53,6 +56,12 @@ export function expectations<T extends KubeObject>(
       expected.delete(key);
       return true;
     },
+    requeue: (queue) =>
+      informer.addHandler({
+        replaced() {
+          for (const key of expected.keys()) queue.add(key);
+        },
+      }),
     forget: (key) => void expected.delete(key),
   };
 }

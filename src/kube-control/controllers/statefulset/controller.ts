@@ -69,6 +69,8 @@ export function statefulSetController(context: ControllerContext): Controller {
     reconcile: (key) => reconcile(parts, key),
     allKeys: () => Array.from(sets.cache.values(), objectKey),
     watch: (queue) => [
+      parts.expected.requeue(queue),
+      parts.expectedStatus.requeue(queue),
       enqueueFrom(sets, queue, (each) => [objectKey(each)]),
       enqueueFrom(pods, queue, (pod) => {
         const owner = controllerKey(RESOURCES.statefulsets, pod);
