@@ -3,6 +3,7 @@ import type {
   DaemonSet,
   Deployment,
   LabelSelector,
+  PersistentVolumeClaim,
   PodTemplateSpec,
   ReplicaSet,
   ReplicationController,
@@ -199,7 +200,7 @@ export function checkStatefulSet({ spec }: StatefulSet): FieldErrors {
       );
   }
   errors.push(
-    ...checkSelected(selector, template, "statefulset"),
+    ...checkSelected(selector, withClaims(template, spec?.volumeClaimTemplates), "statefulset"),
     ...checkRestartAlways(template, "StatefulSet", "spec.template"),
   );
   return [
@@ -208,6 +209,20 @@ export function checkStatefulSet({ spec }: StatefulSet): FieldErrors {
       metadata.name ? [] : [required(child(where, "metadata", "name"))],
     ),
   ];
+}
+
+/** The pods of a StatefulSet get a volume for each claim template, by its name: containers may mount it. */
+function withClaims(
+  template: PodTemplateSpec | undefined,
+  claims: readonly PersistentVolumeClaim[] = [],
+): PodTemplateSpec | undefined {
+  if (!template?.spec) return template;
+  const { volumes = [] } = template.spec;
+  const names = new Set(volumes.map(({ name }) => name));
+  const own = claims.flatMap(({ metadata: { name } }) =>
+    name && !names.has(name) ? [{ name, persistentVolumeClaim: { claimName: name } }] : [],
+  );
+  return { ...template, spec: { ...template.spec, volumes: [...volumes, ...own] } };
 }
 
 const STATEFUL_MUTABLE = [
