@@ -13,6 +13,7 @@ import { hostResolvConf } from "#network/resolv-conf.ts";
 import { withinNetns } from "#network/within.ts";
 import { answerCache } from "./dns/answer-cache.ts";
 import { clusterAnswers } from "./dns/cluster-answers.ts";
+import { quickAnswers } from "./dns/quick-answers.ts";
 import type { ClusterView } from "./dns/records.ts";
 import type { EndpointAddress } from "./proxy/service-ports.ts";
 
@@ -54,7 +55,8 @@ const MAX_RETRY_MS = 30_000;
 export async function startClusterDns(deps: ClusterDnsDeps): Promise<ClusterDns> {
   const { clock, random, logger } = deps;
   const view = clusterView(deps.informers);
-  const answer = clusterAnswers({
+  const zone = deps.clusterDomain.toLowerCase();
+  const answers = clusterAnswers({
     zone: deps.clusterDomain,
     view: view.view,
     forwarder: dnsForwarder({ clock, random }),
@@ -63,20 +65,28 @@ export async function startClusterDns(deps: ClusterDnsDeps): Promise<ClusterDns>
     random,
   });
   await view.whenSynced();
+  const { answer, quick, forget } = quickAnswers(answers, (name) => name === zone || name.endsWith(`.${zone}`));
+  const unsubscribe = view.onChange(forget);
   const sockets = withinNetns(deps.netns)(() => openDnsSockets({ address: deps.listenAddress, port: 0 }));
-  const service = serveDns(sockets, answer, logger);
+  const service = serveDns(sockets, answer, logger, quick);
   // One node of a machine is enough to make it.
   const cancel = deps.netns === undefined ? ensureService(deps, view.view) : () => undefined;
   return {
     endpoint: { address: deps.listenAddress, port: service.port },
     close() {
       cancel();
+      unsubscribe();
       service.close();
     },
   };
 }
 
-function clusterView(informers: InformerFactory): { view: ClusterView; whenSynced: () => Promise<unknown> } {
+function clusterView(informers: InformerFactory): {
+  view: ClusterView;
+  whenSynced: () => Promise<unknown>;
+  /** Anything that an answer may follow from; the result unsubscribes. */
+  onChange(changed: () => void): () => void;
+} {
   const services = informers.informer(RESOURCES.services);
   const slices = informers.informer(RESOURCES.endpointslices);
   const namespaces = informers.informer(RESOURCES.namespaces);
@@ -90,6 +100,11 @@ function clusterView(informers: InformerFactory): { view: ClusterView; whenSynce
       hasNamespace: (name) => namespaces.cache.get(name) !== undefined,
       servicesAt: (address) => services.cache.byIndex("clusterIP", address),
       slicesAt: (address) => slices.cache.byIndex("address", address),
+    },
+    onChange(changed) {
+      const handler = { add: changed, update: changed, delete: changed };
+      const stop = [services.addHandler(handler), slices.addHandler(handler), namespaces.addHandler(handler)];
+      return () => stop.forEach((each) => each());
     },
     whenSynced: () => Promise.all([services, slices, namespaces].map((each) => each.whenSynced())),
   };

@@ -22,6 +22,9 @@ export interface DnsQuery {
 /** The whole answer, encoded; undefined says SERVFAIL. */
 export type Answerer = (query: DnsQuery) => Promise<Buffer | undefined>;
 
+/** An answer that is known without looking at the query's parts; undefined: there is none. */
+export type QuickAnswerer = (raw: Buffer, transport: Transport) => Buffer | undefined;
+
 export interface DnsService {
   readonly port: number;
   close(): void;
@@ -62,6 +65,7 @@ export function serveDns(
   sockets: { udp: number; tcp: number; port: number },
   answer: Answerer,
   logger: Logger,
+  quick: QuickAnswerer = () => undefined,
 ): DnsService {
   let inWork = 0;
   let closed = false;
@@ -82,6 +86,8 @@ export function serveDns(
   const udp = createSocket("udp4");
   udp.on("error", (error) => logger.warn({ error: errorText(error) }, "name server socket"));
   udp.on("message", (raw: Buffer, from) => {
+    const known = quick(raw, "udp");
+    if (known) return udp.send(known, from.port, from.address, () => undefined);
     void work(raw, "udp").then((reply) => {
       // The service may have been closed while the answer was looked for.
       if (reply && !closed) udp.send(reply, from.port, from.address, () => undefined);
