@@ -34,6 +34,8 @@ export interface UpOptions {
   readonly dns?: readonly string[];
   /** Whose subordinate ids Docker containers get: `default`, or a user (name or id), with `:group`. */
   readonly usernsRemap?: string;
+  /** How containers get their root: overlay2, btrfs, vfs. */
+  readonly storageDriver?: string;
   /** Where the built-in registry listens: `127.0.0.1:5000`, or `none`. */
   readonly registryListen?: string;
   /** Where Docker Hub's images are asked for first. */

@@ -35,6 +35,7 @@ interface UpFlags {
   logLevel: string;
   dns?: string[];
   usernsRemap?: string;
+  storageDriver?: string;
   registryListen?: string;
   registryMirror?: string[];
   insecureRegistry?: string[];
@@ -147,6 +148,10 @@ function addUpFlags(command: Command): Command {
     .option(
       "--userns-remap <user>",
       "Docker containers run in a user namespace with this user's ids of /etc/subuid and /etc/subgid (default: dockremap)",
+    )
+    .option(
+      "--storage-driver <name>",
+      "how containers get their root: overlay2, btrfs or vfs (what fits the file system)",
     )
     .option("--registry-listen <address>", "where the built-in registry listens: 127.0.0.1:5000, or none")
     .option("--registry-mirror <url...>", "where Docker Hub's images are asked for first")

@@ -65,6 +65,8 @@ export interface ImageStore {
   deriveImage(config: ImageConfig, from: string, layers: number): Promise<string>;
   usage(): Promise<DiskUsage>;
   readonly content: ContentStore;
+  /** How containers get their root. */
+  readonly driver: Snapshot["driver"];
   close(): Promise<void>;
 }
 

@@ -11,6 +11,7 @@ import type { Digest } from "#formats/digest.ts";
 import type { Platform } from "#formats/image-config.ts";
 import { CONFIG_LIMITS, parseImageConfig } from "#formats/image-config-reader.ts";
 import { hostPlatform } from "#formats/image-platform.ts";
+import { isBtrfs } from "#linux/btrfs.ts";
 import { flock, isSyscallError, LOCK_EX, LOCK_NB, O_CREAT, O_RDWR, open } from "#linux/syscalls.ts";
 import { openContent } from "./content/open-content.ts";
 import type { Image, ImageEvent, ImageStore, ImageUser } from "./image-store.ts";
@@ -92,7 +93,8 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
   );
   known.records = records;
   const layers = openLayers(places, pool, trash);
-  const snapshots = openSnapshots(places, pool, trash, layers, options.driver ?? chooseDriver(folder));
+  const driver = chooseDriver(folder, options.driver);
+  const snapshots = openSnapshots(places, pool, trash, layers, driver);
   let users: (imageId: string) => readonly ImageUser[] = () => [];
   const context: Context = {
     content,
@@ -119,6 +121,7 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
   const store = imageStore(context, (chainId) => join(places.layers, chainName(chainId), "diff"));
   return {
     ...store,
+    driver,
     setUsers: (tellUsers) => void (users = tellUsers),
     async close() {
       await trash.settle();
@@ -158,14 +161,23 @@ async function repairImages(context: Context): Promise<void> {
 /** f_type of overlayfs, which the kernel does not take as the upper side of another overlay. */
 const OVERLAYFS_MAGIC = 0x794c7630;
 
-function chooseDriver(folder: string): Driver {
-  return statfsSync(folder).type === OVERLAYFS_MAGIC ? "vfs" : "overlay2";
+/** As Docker chooses: overlay2 unless the file system cannot carry it. Throws `unsupported` for a driver that it cannot carry either. */
+function chooseDriver(folder: string, wanted: Driver | undefined): Driver {
+  const onOverlay = statfsSync(folder).type === OVERLAYFS_MAGIC;
+  if (wanted === undefined) return onOverlay ? "vfs" : "overlay2";
+  const fits = wanted === "btrfs" ? isBtrfs(folder) : wanted !== "overlay2" || !onOverlay;
+  if (fits) return wanted;
+  throw new GantryError(
+    "unsupported",
+    `storage driver ${wanted}: prerequisites for driver not satisfied (wrong filesystem?): ${folder} is not on ${wanted === "btrfs" ? "btrfs" : "a file system that overlayfs can write to"}`,
+    { driver: wanted },
+  );
 }
 
 function imageStore(
   context: Context,
   layerFolder: (chainId: Digest) => string,
-): Omit<ImageStore, "setUsers" | "close"> {
+): Omit<ImageStore, "setUsers" | "close" | "driver"> {
   const { records, snapshots, content, events } = context;
   const measured = new Map<Digest, number>();
   const get = (reference: string): Image => {

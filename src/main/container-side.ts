@@ -33,6 +33,7 @@ export interface ContainerSideOptions {
   /** For containers that do not ask for the host's users. */
   readonly userNamespace?: UserNamespaceMaps | undefined;
   readonly registries?: RegistryOptions;
+  readonly driver?: ImageStore["driver"] | undefined;
   /** Further nodes that were here before: their containers are taken up with the others. */
   readonly nodes: readonly string[];
 }
@@ -43,7 +44,12 @@ export async function openContainerSide(places: Places, options: ContainerSideOp
   for (const directory of [places.dataDir, places.runDir]) mkdirSync(directory, { recursive: true, mode: 0o710 });
   const { dns } = options;
   const [images, own] = await Promise.all([
-    openImages({ dataDir: places.dataDir, logger, ...(options.registries && { registries: options.registries }) }),
+    openImages({
+      dataDir: places.dataDir,
+      logger,
+      ...(options.registries && { registries: options.registries }),
+      ...(options.driver && { driver: options.driver }),
+    }),
     openNetworks({
       stateDir: join(places.dataDir, "network"),
       instance: places.instance,

@@ -17,7 +17,7 @@ import { checkNodeName, parseLabels, parseTaints } from "./node-options.ts";
 import { freeIndex, nodeRecords, type NodeRecords } from "./node-records.ts";
 import { preflight } from "./preflight.ts";
 import { chooseRanges } from "./ranges.ts";
-import { listenerOf, registrySettings } from "./registry-settings.ts";
+import { listenerOf, registrySettings, storageDriver } from "./registry-settings.ts";
 import { openRegistrySide, registryAddress } from "./registry-side.ts";
 import { registryFolder } from "./serve-registry.ts";
 import { usernsRemap } from "./userns-remap.ts";
@@ -67,6 +67,7 @@ async function start(options: UpOptions, logger: Logger, started: Closer[]): Pro
     userNamespace: usernsRemap(options.usernsRemap),
     nodes: options.kubernetes ? records.all().map(({ name }) => name) : [],
     registries: { ...settings, local: registry.local },
+    driver: storageDriver(options.storageDriver),
   });
   started.push(containers, registry);
   await registry.start();

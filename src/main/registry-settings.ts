@@ -19,6 +19,16 @@ export function registrySettings(options: UpOptions): RegistryOptions {
   };
 }
 
+/** Drivers that Docker had, and has no more (docs.docker.com, "Deprecated features"). */
+const REMOVED_DRIVERS = ["aufs", "devicemapper", "overlay"];
+
+/** `--storage-driver`; undefined: what fits. Throws `unsupported` by name. */
+export function storageDriver(name: string | undefined): "overlay2" | "btrfs" | "vfs" | undefined {
+  if (name === undefined || name === "overlay2" || name === "btrfs" || name === "vfs") return name;
+  const why = REMOVED_DRIVERS.includes(name) ? "was removed from Docker itself" : "is not supported";
+  throw new GantryError("unsupported", `storage driver ${name} ${why}: use overlay2, btrfs or vfs`, { driver: name });
+}
+
 /** moby registry.ValidateMirror. */
 function checkMirror(text: string): string {
   const invalid = (why: string): GantryError => new GantryError("invalid", `invalid mirror: ${why}`, { mirror: text });

@@ -42,7 +42,7 @@ export function initLayers(places: Places, pool: WorkerPool, trash: Trash, prese
       made.delete(top.link + INIT_SUFFIX);
       rmSync(join(places.links, top.link + INIT_SUFFIX), { force: true });
       const folder = join(places.inits, chainName(top.chainId));
-      if (existsSync(folder)) trash.take(folder);
+      for (const path of [folder, join(places.roots, chainName(top.chainId))]) if (existsSync(path)) trash.take(path);
     },
   };
 }

@@ -8,6 +8,8 @@ export interface Places {
   readonly layers: string;
   /** `<chain id>/diff/`: what lies between an image and a container. */
   readonly inits: string;
+  /** `<chain id>/root/`: an image's files in a subvolume (btrfs). */
+  readonly roots: string;
   /** `<id>/{snapshot.json,diff/,work/}`: containers' own layers. */
   readonly snapshots: string;
   /** Short links to layers: mount options have one page for all lower directories (overlayfs). */
@@ -22,6 +24,7 @@ export async function makePlaces(dataDir: string): Promise<Places> {
   const places: Places = {
     layers: join(dataDir, "layers"),
     inits: join(dataDir, "inits"),
+    roots: join(dataDir, "roots"),
     snapshots: join(dataDir, "snapshots"),
     links: join(dataDir, "l"),
     staging: join(dataDir, "staging"),

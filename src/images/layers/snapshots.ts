@@ -17,10 +17,11 @@ import { TAR_END } from "#formats/tar-writer.ts";
 import type { Change, RootMount, Snapshot } from "../image-store.ts";
 import type { RunOptions, WorkerPool } from "../worker/pool.ts";
 import type { LayerStore } from "./layer-store.ts";
-import type { Places } from "./places.ts";
+import { btrfsRoots, type BtrfsRoots } from "./btrfs-roots.ts";
+import { chainName, type Places } from "./places.ts";
 import type { Trash } from "./trash.ts";
 
-export type Driver = "overlay2" | "vfs";
+export type Driver = Snapshot["driver"];
 
 /** Containers' writable layers. */
 export interface Snapshots {
@@ -58,6 +59,7 @@ interface State {
   readonly trash: Trash;
   readonly layers: LayerStore;
   readonly driver: Driver;
+  readonly roots: BtrfsRoots;
   readonly snapshots: Map<string, Held>;
   /** Being made: the name is taken. */
   readonly making: Set<string>;
@@ -83,7 +85,16 @@ export function openSnapshots(
   layers: LayerStore,
   driver: Driver,
 ): Snapshots {
-  const state: State = { places, pool, trash, layers, driver, snapshots: new Map(), making: new Set() };
+  const state: State = {
+    places,
+    pool,
+    trash,
+    layers,
+    driver,
+    roots: btrfsRoots(places, pool),
+    snapshots: new Map(),
+    making: new Set(),
+  };
   for (const name of readdirSync(places.snapshots)) {
     const recorded = readRecord(join(places.snapshots, name));
     if (recorded?.id !== name || (recorded.top !== undefined && !layers.get(recorded.top))) {
@@ -142,15 +153,15 @@ function held(places: Places, { id, driver, imageId, top, lower }: Recorded): He
   const upper = join(folder, "diff");
   const lowers = lower.map((name) => join(places.links, name));
   const mount: RootMount =
-    driver === "vfs"
-      ? { kind: "bind", source: upper }
-      : {
+    driver === "overlay2"
+      ? {
           kind: "overlay",
           lower: lowers,
           upper,
           work: join(folder, "work"),
           options: OVERLAY_OPTIONS,
-        };
+        }
+      : { kind: "bind", source: upper };
   return { snapshot: { id, driver, imageId, mount, upperDir: upper }, top, lowers };
 }
 
@@ -177,8 +188,7 @@ async function create(
       top,
       lower: lowers.map((path) => path.slice(places.links.length + 1)),
     };
-    makeUpper(staging, lowers[0] ?? places.staging);
-    if (driver === "vfs") await state.pool.run("copy", { layers: real(state, lowers), target: join(staging, "diff") });
+    await makeRoot(state, staging, top, lowers);
     writeFileSync(join(staging, "snapshot.json"), JSON.stringify(recorded), { mode: 0o600 });
     renameSync(staging, join(places.snapshots, id));
     const made = held(places, recorded);
@@ -191,6 +201,21 @@ async function create(
   } finally {
     state.making.delete(id);
   }
+}
+
+/** The directory that a container writes to: empty over the layers, or with all their files. */
+async function makeRoot(
+  { driver, pool, places, roots }: State,
+  staging: string,
+  top: Digest | undefined,
+  lowers: readonly string[],
+): Promise<void> {
+  if (driver === "btrfs") {
+    mkdirSync(staging, { mode: 0o700 });
+    return roots.snapshot(top && chainName(top), real({ places }, lowers), staging);
+  }
+  makeUpper(staging, lowers[0] ?? places.staging);
+  if (driver === "vfs") await pool.run("copy", { layers: real({ places }, lowers), target: join(staging, "diff") });
 }
 
 /** The upper directory is the root's own: it looks as the one below it. */
@@ -213,12 +238,12 @@ async function remove(state: State, id: string): Promise<void> {
 }
 
 /** The directories behind the links: the readers of layers follow none. */
-function real({ places }: State, links: readonly string[]): string[] {
+function real({ places }: Pick<State, "places">, links: readonly string[]): string[] {
   return links.map((path) => join(places.links, readlinkSync(path)));
 }
 
-/** A vfs snapshot has all files of its own (`full`): what it lacks has been deleted. */
+/** A snapshot of vfs or btrfs has all files of its own (`full`): what it lacks has been deleted. */
 function stack(state: State, held: Held): { upper: string; lowers: readonly string[]; full: boolean } {
   const lowers = real(state, held.lowers);
-  return { upper: held.snapshot.upperDir, lowers, full: held.snapshot.driver === "vfs" };
+  return { upper: held.snapshot.upperDir, lowers, full: held.snapshot.driver !== "overlay2" };
 }

@@ -1,11 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync } from "node:fs";
 import type { JobContext, RequestOf, ResultOf } from "./jobs.ts";
 import { lstatBig, openLayers, rootFolder, walk, withFolder } from "./merged-tree.ts";
 import { entryReader, fileBytes, type TreeEntry } from "./tree-entries.ts";
 import { layerUnpacker, type LayerUnpacker } from "./unpacker.ts";
 
 /** Copies merged layers into an empty directory: the vfs driver's way to a root file system. */
-export function copyJob({ layers: paths, target }: RequestOf<"copy">, context: JobContext): ResultOf<"copy"> {
+export function copyJob(
+  { layers: paths, target, clone = false }: RequestOf<"copy">,
+  context: JobContext,
+): ResultOf<"copy"> {
   const layers = openLayers(paths);
   const trash = mkdtempSync(`${target}.trash-`);
   const unpacker = layerUnpacker({ diff: target, trash });
@@ -16,7 +19,7 @@ export function copyJob({ layers: paths, target }: RequestOf<"copy">, context: J
       context.check();
       const found = reader.read(path, child);
       if (!found) continue;
-      copyFile(found, unpacker);
+      copyFile(found, unpacker, clone);
     }
     unpacker.finish();
   } finally {
@@ -45,10 +48,14 @@ function copyRoot(layers: ReturnType<typeof openLayers>, unpacker: LayerUnpacker
   unpacker.end();
 }
 
-function copyFile({ entry, open }: TreeEntry, unpacker: LayerUnpacker): void {
+function copyFile({ entry, open }: TreeEntry, unpacker: LayerUnpacker, clone: boolean): void {
   const fd = entry.size > 0 ? open() : undefined;
   if (entry.size > 0 && fd === undefined) return;
   unpacker.entry(entry);
+  if (clone && fd !== undefined && unpacker.clone(fd)) {
+    closeSync(fd);
+    return unpacker.end();
+  }
   let at = 0;
   for (const chunk of fd === undefined ? [] : fileBytes(fd, entry.size)) {
     unpacker.data(chunk, at);

@@ -31,8 +31,8 @@ export interface Jobs {
   init: Job<{ readonly diff: string; readonly lowers: readonly string[] }, object>;
   /** Removes what is in a directory, and with `itself` the directory. */
   remove: Job<{ readonly folder: string; readonly itself: boolean }, object>;
-  /** Copies layers, merged, into an empty directory (vfs). */
-  copy: Job<{ readonly layers: readonly string[]; readonly target: string }, object>;
+  /** Copies layers, merged, into an empty directory (vfs); with `clone` files share their bytes where the file system can (btrfs). */
+  copy: Job<{ readonly layers: readonly string[]; readonly target: string; readonly clone?: boolean }, object>;
   /** What an upper directory changes in the layers below it; a `full` one has all files itself, and what it lacks is deleted. */
   changes: Job<
     { readonly upper: string; readonly lowers: readonly string[]; readonly full: boolean; readonly most: number },

@@ -1,7 +1,8 @@
 import { closeSync, opendirSync } from "node:fs";
 import { decodeName, systemName } from "#formats/tar-text.ts";
 import { AT_REMOVEDIR, isSyscallError, RENAME_NOREPLACE, renameat2, unlinkat } from "#linux/syscalls.ts";
-import { openFolder, openSubfolder } from "./root-tree.ts";
+import { destroySubvolume } from "#linux/btrfs.ts";
+import { lstatIn, openFolder, openSubfolder } from "./root-tree.ts";
 
 /**
  * Empties a directory of the host. Nothing is followed, no path grows and two handles are held at a time, however deep a
@@ -60,8 +61,16 @@ function removeFile(handle: number, name: string): boolean {
   } catch (error) {
     if (isSyscallError(error, "ENOENT")) return true;
     if (!isSyscallError(error, "ENOTEMPTY", "EEXIST")) throw error;
-    return false;
+    // Nothing can be moved out of a subvolume, but it goes as a whole.
+    return isSubvolume(handle, name) && destroySubvolume(handle, name);
   }
+}
+
+/** The top of a btrfs subvolume has this number (linux/btrfs_tree.h, BTRFS_FIRST_FREE_OBJECTID). */
+const SUBVOLUME_INODE = 256;
+
+function isSubvolume(handle: number, name: string): boolean {
+  return lstatIn(handle, name)?.ino === SUBVOLUME_INODE;
 }
 
 /** Removes the files of a directory and moves its directories one up. */

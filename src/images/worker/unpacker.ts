@@ -24,6 +24,7 @@ import {
   unlinkat,
   utimensat,
 } from "#linux/syscalls.ts";
+import { cloneFile } from "#linux/btrfs.ts";
 import { handlePath, isWhiteout, lstatIn, openFolder, placed, rootTree, type RootTree } from "./root-tree.ts";
 import { entryComponents, linkComponents } from "./tar-paths.ts";
 
@@ -52,6 +53,8 @@ export interface Unpacked {
 }
 
 export interface LayerUnpacker extends TarHandler {
+  /** Gives the present entry the bytes of an open file, shared with it; false where the file system cannot. */
+  clone(source: number): boolean;
   /** To be called once, after the archive's end. */
   finish(): Unpacked;
   /** Lets go of everything, whatever happened. */
@@ -93,6 +96,11 @@ export function layerUnpacker(target: UnpackTarget, limits = UNPACK_LIMITS): Lay
     },
     data(chunk, offset) {
       if (file) writeAll(file, chunk, offset);
+    },
+    clone(source) {
+      if (!file || !cloneFile(source, file.fd)) return false;
+      file.written = file.entry.size;
+      return true;
     },
     end() {
       const done = file;
