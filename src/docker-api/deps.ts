@@ -25,6 +25,8 @@ export interface DockerApiOptions {
   readonly dataRoot: string;
   /** What need not last over a restart of the machine: in memory on most. */
   readonly runRoot: string;
+  /** Mirrors of Docker Hub, and registries that may be insecure: `docker info` shows them. */
+  readonly registries?: { readonly mirrors?: readonly string[]; readonly insecure?: readonly string[] };
   /** An id of this installation, stable over restarts. */
   readonly daemonId: string;
 }

@@ -132,10 +132,11 @@ interface Docker {
 }
 
 async function serveDocker(
-  { places }: UpOptions,
+  options: UpOptions,
   { engine, images, networks }: ContainerSide,
   logger: Logger,
 ): Promise<Docker> {
+  const { places } = options;
   const capabilities = cgroupCapabilities();
   const api = await createDockerApi({
     engine,
@@ -148,6 +149,7 @@ async function serveDocker(
     version: gantryVersion(),
     dataRoot: places.dataDir,
     runRoot: places.runDir,
+    registries: registrySettings(options),
     daemonId: daemonId(places.dataDir),
   });
   await api.listen(places.dockerSocket);

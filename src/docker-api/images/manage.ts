@@ -11,7 +11,10 @@ export function inspectImageHandler(deps: Deps): Handler {
     json(
       call.response,
       200,
-      imageDocument(checkPlatform(deps.images.get(param(call)), param(call), platformOf(call.query)), "overlay2"),
+      imageDocument(
+        checkPlatform(deps.images.get(param(call)), param(call), platformOf(call.query)),
+        deps.images.driver,
+      ),
     );
 }
 

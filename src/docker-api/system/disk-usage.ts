@@ -30,7 +30,8 @@ async function imageUsage({ images, engine, builder }: Deps): Promise<object> {
   const usage = await images.usage();
   const containers = engine.list();
   return {
-    LayersSize: usage.layersBytes,
+    // What images take on the disk, blobs included: what du says.
+    LayersSize: usage.totalBytes,
     Images: images
       .list()
       .filter(({ id, tags }) => tags.length > 0 || !builder.isStep(id))

@@ -21,13 +21,8 @@ function infoDocument(deps: Deps): object {
     ContainersPaused: paused,
     ContainersStopped: states.length - running - paused,
     Images: images.list().length,
-    Driver: "overlay2",
-    DriverStatus: [
-      ["Supports d_type", "true"],
-      ["Using metacopy", "false"],
-      ["Native Overlay Diff", "true"],
-      ["userxattr", "false"],
-    ],
+    Driver: images.driver,
+    DriverStatus: images.driver === "overlay2" ? OVERLAY_STATUS : [],
     Plugins: {
       Volume: engine.volumes.drivers(),
       Network: ["bridge", "host", "null"],
@@ -47,12 +42,12 @@ function infoDocument(deps: Deps): object {
     NEventsListener: journal.listeners(),
     ...hostFields(deps),
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: REGISTRY_CONFIG,
+    RegistryConfig: registryConfig(deps),
     GenericResources: null,
     DockerRootDir: dataRoot,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
+    HttpProxy: proxyOf("HTTP_PROXY"),
+    HttpsProxy: proxyOf("HTTPS_PROXY"),
+    NoProxy: proxyOf("NO_PROXY"),
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: ENGINE_VERSION,
@@ -120,10 +115,33 @@ function securityOptions({ host, engine }: Deps): string[] {
 }
 
 /** No mirrors and no insecure registries but loopback, which Docker trusts too. */
-const REGISTRY_CONFIG = {
-  AllowNondistributableArtifactsCIDRs: null,
-  AllowNondistributableArtifactsHostnames: null,
-  InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"],
-  IndexConfigs: { "docker.io": { Name: "docker.io", Mirrors: [], Secure: true, Official: true } },
-  Mirrors: null,
-};
+/** How registries are spoken to, as main/ was told. */
+function registryConfig({ registries }: Deps): object {
+  const insecure = registries?.insecure ?? [];
+  const mirrors = registries?.mirrors ?? [];
+  const hosts = insecure.filter((host) => !host.includes("/"));
+  const named = hosts.map((Name) => [Name, { Name, Mirrors: [], Secure: false, Official: false }] as const);
+  return {
+    AllowNondistributableArtifactsCIDRs: null,
+    AllowNondistributableArtifactsHostnames: null,
+    InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...insecure.filter((host) => host.includes("/"))],
+    IndexConfigs: {
+      "docker.io": { Name: "docker.io", Mirrors: mirrors, Secure: true, Official: true },
+      ...Object.fromEntries(named),
+    },
+    Mirrors: mirrors.length > 0 ? mirrors : null,
+  };
+}
+
+const OVERLAY_STATUS = [
+  ["Supports d_type", "true"],
+  ["Using metacopy", "false"],
+  ["Native Overlay Diff", "true"],
+  ["userxattr", "false"],
+];
+
+/** The proxy that pulls and pushes go by; a password in it is not shown (moby daemon, maskCredentials). */
+function proxyOf(name: string): string {
+  const value = process.env[name] ?? process.env[name.toLowerCase()] ?? "";
+  return value.replace(/^(\w+:\/\/)[^/@]+@/, "$1xxxxx:xxxxx@");
+}
