@@ -15,7 +15,7 @@
 #include "shim.h"
 
 /* A part of a line with every byte escaped ("\u0000"), and what is around it. */
-#define MOST_RECORD_BYTES (LOG_LINE_BYTES * 6 + 128)
+#define MOST_RECORD_BYTES (LOG_LINE_BYTES * 6 + 128 + LOG_ATTRIBUTES_BYTES)
 #define BATCH_BYTES (MOST_RECORD_BYTES + (64u << 10))
 
 static char batch[BATCH_BYTES];
@@ -33,14 +33,20 @@ static void adopt(struct log *log, int fd) {
   log->size = fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
-struct log *log_open(const char *path, uint64_t most_bytes, uint32_t most_files) {
+struct log *log_open(const char *path, uint64_t most_bytes, uint32_t most_files, const char *attributes) {
+  if (attributes != NULL && strlen(attributes) > LOG_ATTRIBUTES_BYTES - 16) {
+    fail_with(E2BIG, "the attributes of a log are too long");
+    return NULL;
+  }
   struct log *log = calloc(1, sizeof *log);
-  if (log == NULL || (log->path = strdup(path)) == NULL) {
-    free(log);
+  if (log != NULL)
+    log->fd = -1;
+  if (log == NULL || (log->path = strdup(path)) == NULL ||
+      (attributes != NULL && (log->attributes = strdup(attributes)) == NULL)) {
+    log_close(log);
     fail_with(ENOMEM, "no memory for a log");
     return NULL;
   }
-  log->fd = -1;
   log->most_bytes = most_bytes;
   log->most_files = most_files;
   int fd = open_file(path, 0);
@@ -76,19 +82,31 @@ void log_close(struct log *log) {
   if (log->fd >= 0)
     close(log->fd);
   free(log->path);
+  free(log->attributes);
   free(log);
 }
 
-/* path.N-1 becomes path.N, and so on; with one file the text is thrown away instead. */
-static void rotate(struct log *log) {
+/* path.N-1 becomes path.N, and path.N-1.gz path.N.gz; what the daemon compressed is the one or the other. */
+static void shift(const struct log *log, uint32_t number, const char *suffix) {
   char from[4096], to[4096];
-  for (uint32_t number = log->most_files; number-- > 1;) {
-    snprintf(to, sizeof to, "%s.%u", log->path, number);
-    if (number == 1)
-      snprintf(from, sizeof from, "%s", log->path);
-    else
-      snprintf(from, sizeof from, "%s.%u", log->path, number - 1);
-    rename(from, to);
+  snprintf(to, sizeof to, "%s.%u%s", log->path, number, suffix);
+  snprintf(from, sizeof from, "%s.%u%s", log->path, number - 1, suffix);
+  if (rename(from, to) < 0 && errno == ENOENT)
+    unlink(to);
+}
+
+/* The file becomes path.1, path.1 path.2, and so on; with one file the text is thrown away instead. */
+static void rotate(struct log *log) {
+  char first[4096];
+  for (uint32_t number = log->most_files; number-- > 2;) {
+    shift(log, number, "");
+    shift(log, number, ".gz");
+  }
+  if (log->most_files > 1) {
+    snprintf(first, sizeof first, "%s.1.gz", log->path);
+    unlink(first);
+    snprintf(first, sizeof first, "%s.1", log->path);
+    rename(log->path, first);
   }
   int fd = open_file(log->path, log->most_files > 1 ? 0 : O_TRUNC);
   if (fd >= 0)
@@ -207,10 +225,13 @@ static void put_record(struct log *log, struct output *output, const uint8_t *te
   put_json_string(text, length);
   if (ends_line)
     put("\\n", 2);
-  if (output->number == STDERR_STREAM)
-    put("\",\"stream\":\"stderr\",\"time\":\"", 28);
-  else
-    put("\",\"stream\":\"stdout\",\"time\":\"", 28);
+  put(output->number == STDERR_STREAM ? "\",\"stream\":\"stderr\"," : "\",\"stream\":\"stdout\",", 20);
+  if (log->attributes != NULL) {
+    put("\"attrs\":", 8);
+    put(log->attributes, strlen(log->attributes));
+    put(",", 1);
+  }
+  put("\"time\":\"", 8);
   put_time(output->line_seconds, output->line_nanos);
   put("\"}\n", 3);
 }

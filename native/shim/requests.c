@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum spawn_flag { SPAWN_TERMINAL = 1, SPAWN_STDIN_OPEN = 2, SPAWN_STDIN_ONCE = 4, SPAWN_HOLD_OUTPUT = 8, SPAWN_LOG = 16 };
+enum spawn_flag { SPAWN_TERMINAL = 1, SPAWN_STDIN_OPEN = 2, SPAWN_STDIN_ONCE = 4, SPAWN_HOLD_OUTPUT = 8, SPAWN_LOG = 16, SPAWN_LOG_ATTRIBUTES = 32 };
 
 static int read_process(struct reader *body, struct process **process) {
   const char *id;
@@ -20,11 +20,12 @@ static int read_process(struct reader *body, struct process **process) {
 }
 
 static int read_spawn(struct reader *body, struct process **process, struct bytes *plan) {
-  const char *id, *log_path;
+  const char *id, *log_path, *attributes = NULL;
   uint32_t flags, size, files;
   uint64_t most_bytes;
   if (!read_string(body, &id) || !read_u32(body, &flags) || !read_u32(body, &size) || !read_string(body, &log_path) ||
-      !read_u64(body, &most_bytes) || !read_u32(body, &files) || !read_bytes(body, plan))
+      !read_u64(body, &most_bytes) || !read_u32(body, &files) ||
+      ((flags & SPAWN_LOG_ATTRIBUTES) != 0 && !read_string(body, &attributes)) || !read_bytes(body, plan))
     return fail_with(EINVAL, "the request cannot be read");
   if ((*process = process_new(id)) == NULL)
     return -1;
@@ -34,7 +35,7 @@ static int read_spawn(struct reader *body, struct process **process, struct byte
   (*process)->stdin_open = (flags & SPAWN_STDIN_OPEN) != 0;
   (*process)->stdin_once = (flags & SPAWN_STDIN_ONCE) != 0;
   (*process)->hold_output = (flags & SPAWN_HOLD_OUTPUT) != 0;
-  if ((flags & SPAWN_LOG) != 0 && ((*process)->log = log_open(log_path, most_bytes, files)) == NULL)
+  if ((flags & SPAWN_LOG) != 0 && ((*process)->log = log_open(log_path, most_bytes, files, attributes)) == NULL)
     return -1;
   return 0;
 }

@@ -19,6 +19,7 @@
 #define ATTACH_BYTES (64u << 10)
 #define INPUT_BYTES (16u << 10)
 #define LOG_LINE_BYTES (16u << 10)
+#define LOG_ATTRIBUTES_BYTES (32u << 10)
 #define CHUNK_BYTES (32u << 10)
 #define STREAM_GRACE_MS 2000
 #define ATTACH_STALL_MS (10u * 60 * 1000)
@@ -35,6 +36,7 @@ struct log {
   uint64_t size;
   uint64_t most_bytes;
   uint32_t most_files;
+  char *attributes; /* a JSON object that every record carries, or NULL */
 };
 
 /* One output of a process: what is read goes to the log and to every attached connection. */
@@ -148,7 +150,8 @@ void attach_resume_input(struct process *process);
 
 /* ---- log.c */
 
-struct log *log_open(const char *path, uint64_t most_bytes, uint32_t most_files);
+/* `attributes`: a JSON object of at most LOG_ATTRIBUTES_BYTES, or NULL. */
+struct log *log_open(const char *path, uint64_t most_bytes, uint32_t most_files, const char *attributes);
 int log_reopen(struct log *log);
 /* The file that is written now and its length: what is read up to there, and then attached to, is everything. */
 void log_position(const struct log *log, uint64_t position[2]);

@@ -96,7 +96,12 @@ export interface ContainerConfig {
   readonly dns?: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
   readonly extraHosts?: readonly string[];
   /** Other containers (ids) under names in this one's hosts file, at their addresses on a network that both are on: `docker run --link`. */
-  readonly links?: readonly { readonly id: string; readonly alias: string }[];
+  readonly links?: readonly {
+    readonly id: string;
+    readonly alias: string;
+    /** On the default bridge: the other's ports (`80/tcp`), which come into the environment with its address and variables. */
+    readonly ports?: readonly string[];
+  }[];
   /** "host": the files are bind-mounted from these paths instead (pods). */
   readonly hostFiles?: { readonly resolvConf?: string; readonly hosts?: string; readonly hostname?: string };
   readonly resources: OciResources;
@@ -119,6 +124,11 @@ export interface ContainerConfig {
     readonly driver: "json-file" | "local" | "none";
     readonly maxBytes: number;
     readonly maxFiles: number;
+    /** Files that were rotated away are compressed. */
+    readonly compress?: boolean;
+    /** What every record carries beside its text: labels and variables, and a template (`{{.Name}}`) that is filled in at each start. */
+    readonly attributes?: Readonly<Record<string, string>>;
+    readonly tag?: string;
   };
   readonly annotations?: Readonly<Record<string, string>>;
   /** The client's own documents, kept and returned as they are: `{docker: {Config, HostConfig, ...}}`, `{pod: ...}`. */
@@ -160,6 +170,15 @@ export interface NetworkAttachment {
   readonly ipv6?: string;
   readonly mac?: string;
   readonly aliases: readonly string[];
+  readonly linkLocal?: readonly string[];
+  /** Settings of the interface, by name with IFNAME for the interface's. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Instead of the next free eth0, eth1, ... */
+  readonly interfaceName?: string;
+  /** The highest of a container's networks has its default route; the first of equals. */
+  readonly gatewayPriority?: number;
+  /** As the client gave them, for inspect. */
+  readonly driverOptions?: Readonly<Record<string, string>>;
   readonly ports: readonly PortMapping[];
 }
 

@@ -71,8 +71,9 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
     { step: "keyring", name: `_ses.${host.id}` },
     ...(spec.hostname ? [{ step: "hostname", name: spec.hostname } as const] : []),
     ...(spec.domainname ? [{ step: "domainname", name: spec.domainname } as const] : []),
+    ...(hasSysctlsFirst(spec, host) ? sysctlSteps(spec) : []),
     ...root,
-    ...pauseSteps(spec, process, host),
+    ...pauseSteps(hasSysctlsFirst(spec, host) ? withoutSysctls(spec) : spec, process, host),
     ...personalitySteps(spec),
     ...identitySteps(process, spec.linux?.seccomp, host.pause !== "created"),
     ...(host.init ? [{ step: "init" } as const] : []),
@@ -118,6 +119,18 @@ function preparationSteps(process: OciProcess, userNamespace: UserNamespace, ahe
 }
 
 const rebirthStep = (made: number): Step => ({ step: "rebirth", namespaces: made & ~(CLONE_NEWUSER | CLONE_NEWTIME) });
+
+/**
+ * An empty root has no /proc, and without one in sight a user namespace may mount none (mount_too_revealing in fs/namespace.c): what is
+ * written to it is written before.
+ */
+function hasSysctlsFirst(spec: OciSpec, host: LaunchHost): boolean {
+  return isBare(spec, host) && userNamespaceOf(spec) !== undefined;
+}
+
+function withoutSysctls({ linux, ...spec }: OciSpec): OciSpec {
+  return { ...spec, linux: { ...linux, sysctl: {} } };
+}
 
 /** What is asked of the shim comes before a pause that it does not outlive. */
 function pauseSteps(spec: OciSpec, process: OciProcess, host: LaunchHost): readonly Step[] {

@@ -281,7 +281,10 @@ export function parseVolumesFrom(spec: string): { container: string; mode: "rw" 
 /** Throws `invalid` for a name that the local driver refuses, in Docker's words. */
 export function checkVolumeName(name: string): string {
   if (name.length === 1)
-    throw new GantryError("invalid", "volume name is too short, names should be at least two alphanumeric characters");
+    throw new GantryError(
+      "invalid",
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    );
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/.test(name)) return name;
   throw new GantryError(
     "invalid",

@@ -50,7 +50,7 @@ test("memory limits that Docker refuses, in Docker's words", () => {
 test("processor limits", () => {
   const refused = (asked: object, message: string): void =>
     assert.throws(() => check(asked), { code: "invalid", message });
-  refused({ NanoCpus: 3e9 }, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
+  refused({ NanoCpus: 3e9 }, "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
   refused({ NanoCpus: 1e9, CpuQuota: 1000 }, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
   refused({ CpuPeriod: 10 }, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   refused({ CpusetCpus: "0-7" }, "Requested CPUs are not available - requested 0-7, available: 0-1");

@@ -173,7 +173,7 @@ function checkCpu(resources: DockerResources, support: LimitSupport, warnings: s
   }
   if (nano < 0 || nano > support.cpus * 1e9) {
     throw invalid(
-      `Range of CPUs is from 0.01 to ${support.cpus}.00, as there are only ${support.cpus} CPUs available`,
+      `range of CPUs is from 0.01 to ${support.cpus}.00, as there are only ${support.cpus} CPUs available`,
       "NanoCpus",
     );
   }

@@ -12,6 +12,6 @@ test("names, numbers and real-time signals", () => {
 
 test("what is no signal is refused in Docker's words", () => {
   for (const name of ["NOPE", "0", "65", "RTMIN-1", "", "-9", "__proto__", "constructor"]) {
-    assert.throws(() => parseSignal(name), { code: "invalid", message: `Invalid signal: ${name}` });
+    assert.throws(() => parseSignal(name), { code: "invalid", message: `invalid signal: ${name}` });
   }
 });

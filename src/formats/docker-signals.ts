@@ -42,7 +42,7 @@ const RTMIN = 34;
 const RTMAX = 64;
 
 /**
- * The number of `SIGTERM`, `term`, `15`, `RTMIN+3` or `RTMAX-1`. Throws `invalid` ("Invalid signal: X") as moby/sys/signal does.
+ * The number of `SIGTERM`, `term`, `15`, `RTMIN+3` or `RTMAX-1`. Throws `invalid` ("invalid signal: X") as moby/sys/signal does.
  */
 export function parseSignal(name: string): number {
   if (/^\d+$/.test(name)) {
@@ -65,5 +65,5 @@ function realTime(name: string): number | undefined {
 }
 
 function invalidSignal(name: string): GantryError {
-  return new GantryError("invalid", `Invalid signal: ${name}`, { signal: name });
+  return new GantryError("invalid", `invalid signal: ${name}`, { signal: name });
 }

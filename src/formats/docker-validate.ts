@@ -40,7 +40,7 @@ export function validateModes(config: DockerConfig, host: DockerHostConfig): voi
   checkMode("user namespace", host.UsernsMode, ["", "host"], false);
   checkMode("cgroup namespace", host.CgroupnsMode, ["", "private", "host"], false);
   if (host.Isolation && host.Isolation !== "default")
-    throw invalid(`invalid isolation: "${host.Isolation}" - linux only supports 'default'`, "Isolation");
+    throw invalid(`invalid isolation (${host.Isolation}): linux only supports 'default'`, "Isolation");
   if (host.UTSMode === "host" && config.Hostname)
     throw invalid("conflicting options: hostname and the UTS mode", "Hostname");
   if (host.UTSMode === "host" && config.Domainname)

@@ -35,7 +35,7 @@ test("changes of commit and import", () => {
 });
 
 test("other instructions are no changes", () => {
-  assert.throws(() => applyChanges({}, ["RUN x"]), { code: "invalid", message: "run is not a valid change command" });
-  assert.throws(() => applyChanges({}, ["NOPE x"]), { code: "invalid", message: "unknown instruction: NOPE" });
-  assert.throws(() => applyChanges({}, ["STOPSIGNAL NOPE"]), { message: "Invalid signal: NOPE" });
+  assert.throws(() => applyChanges({}, ["RUN x"]), { code: "invalid", message: "RUN is not a valid change command" });
+  assert.throws(() => applyChanges({}, ["NOPE x"]), { code: "invalid", message: "NOPE is not a valid change command" });
+  assert.throws(() => applyChanges({}, ["STOPSIGNAL NOPE"]), { message: "invalid signal: NOPE" });
 });

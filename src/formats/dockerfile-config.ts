@@ -132,8 +132,12 @@ export function applyChanges(config: RunConfig, changes: readonly string[]): Run
   let cmdSet = false;
   for (const change of changes) {
     for (const line of change.split("\n").filter((each) => each.trim() !== "")) {
+      const word = line.trim().split(/\s/, 1)[0] ?? "";
+      if (!CHANGE_KINDS.has(word.toLowerCase()))
+        throw new GantryError("invalid", `${word.toUpperCase()} is not a valid change command`);
       const instruction = parseSingleInstruction(line);
-      if (!isChange(instruction)) throw new GantryError("invalid", `${instruction.kind} is not a valid change command`);
+      if (!isChange(instruction))
+        throw new GantryError("invalid", `${instruction.kind.toUpperCase()} is not a valid change command`);
       const env = new Map(
         (result.Env ?? []).map((each) => [each.split("=", 1)[0] ?? "", each.slice(each.indexOf("=") + 1)]),
       );

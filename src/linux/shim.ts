@@ -106,6 +106,8 @@ export interface LogFile {
   /** Rotation by the shim: at this size the file becomes path.1, and so on; 0: never. */
   readonly maxBytes: number;
   readonly maxFiles: number;
+  /** A JSON object that every record carries as `attrs`, as text of less than 32 KiB. */
+  readonly attributes?: string;
 }
 
 /**

@@ -19,6 +19,8 @@ export interface NetworkConfig {
 
 export interface Network extends NetworkConfig {
   readonly id: string;
+  /** The ranges as they were asked for; `ipam` has what was chosen beside them. Absent in networks of older releases. */
+  readonly askedIpam?: NetworkConfig["ipam"];
   readonly createdAt: number;
   /** Link name of the bridge; undefined for host and null networks. */
   readonly bridge?: string;

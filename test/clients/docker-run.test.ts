@@ -262,7 +262,7 @@ describe("bad input", () => {
       "type=bind,source=/no/such,target=/x",
       "busybox",
     );
-    await refused(/Range of CPUs is from 0\.01 to/, "--cpus", "1000", "busybox");
+    await refused(/range of CPUs is from 0\.01 to/, "--cpus", "1000", "busybox");
     await refused(/unknown capability: "CAP_NOPE"/, "--cap-add", "NOPE", "busybox");
     await refused(/could not select device driver/, "--gpus", "all", "busybox");
     await refused(/no log driver named 'nope' is registered/, "--log-driver", "nope", "busybox");

@@ -50,7 +50,7 @@ for (const filtered of ["1", "0"]) {
     assert.equal(web.endpoint.mac, "02:42:ac:11:00:02");
     assert.equal(other.endpoint.ipv4, "172.17.0.3");
     greet(web.pid, "0.0.0.0", 80, "web");
-    const [, chosen] = web.endpoint.ports;
+    const chosen = web.endpoint.ports.find(({ hostPort }) => hostPort !== 8080);
     assert.ok(chosen && chosen.hostPort >= 32_768);
 
     assert.equal(await dial(other.pid, "172.17.0.2", 80), "web sees 172.17.0.3", "neighbour on the bridge");
@@ -71,6 +71,7 @@ for (const filtered of ["1", "0"]) {
       "published on a chosen port",
     );
     assert.equal(await dial(undefined, "127.0.0.1", 8080), "web sees 172.17.0.1", "localhost");
+    assert.equal(await dial(undefined, "::1", 8080), "web sees 172.17.0.1", "IPv6 localhost, passed on");
     assert.equal(await dial(undefined, HOST_ADDRESS, 8080), `web sees ${HOST_ADDRESS}`, "the host by its own address");
     assert.equal(await dial(other.pid, HOST_ADDRESS, 8080), "web sees 172.17.0.1", "a container by the host's address");
     assert.equal(
@@ -87,6 +88,7 @@ for (const filtered of ["1", "0"]) {
 
     await networks.detach(web.owner, "bridge");
     assert.equal(await dial(neighbour, HOST_ADDRESS, 8080), "ECONNREFUSED");
+    assert.equal(await dial(undefined, "::1", 8080), "ECONNREFUSED");
     await networks.dismantle();
     assert.deepEqual(complaints, []);
   });
@@ -259,6 +261,7 @@ test("ports in use are refused in Docker's words, and a failed attachment leaves
   const range = await makeContainer(networks, "range", { ports: [port(8085, { hostPortEnd: 8089 })] });
   assert.deepEqual(range.endpoint.ports, [
     { protocol: "tcp", containerPort: 80, hostAddress: "0.0.0.0", hostPort: 8086 },
+    { protocol: "tcp", containerPort: 80, hostAddress: "::", hostPort: 8086 },
   ]);
   await networks.dismantle();
   await networks.close();

@@ -1,7 +1,6 @@
 import type { Duplex } from "node:stream";
 import { GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
-import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import type { OciProcess, OciSpec } from "#formats/oci-spec.ts";
 import type { ProcessIo } from "#linux/shim.ts";
 import { close, isSyscallError, O_DIRECTORY, O_PATH, open } from "#linux/syscalls.ts";
@@ -14,6 +13,7 @@ import { seccompOf, USER_FILE_BYTES } from "../lifecycle/facts.ts";
 import { startFailure } from "../lifecycle/start-error.ts";
 import { buildSpec, capabilitySets } from "../spec/build-spec.ts";
 import { environment } from "../spec/environment.ts";
+import { heldCapabilities } from "../spec/held-capabilities.ts";
 import { resolveUser, type ProcessUser } from "../spec/users.ts";
 import { execView, type ExecEntry, type ExecStore } from "./exec-store.ts";
 
@@ -37,6 +37,7 @@ export function execs(context: EngineContext, store: ExecStore): Execs {
       refuseExec(entry);
       if (config.args.length === 0 || config.args[0] === "")
         throw new GantryError("invalid", "No exec command specified", { container: containerId });
+      if (config.user && "pid" in entry.record.state) execUser(entry, config, entry.record.state.pid);
       const exec = store.add(hexId(context.random), entry, config);
       containerEvent(context, entry, `exec_create: ${commandText(config.args)}`, { execID: exec.id });
       return execView(exec);
@@ -142,7 +143,7 @@ function execProcess({ record }: Entry, exec: ExecConfig, spec: OciSpec, user: P
     env: environment(own, config.env, exec.env),
     cwd: exec.workingDir || config.workingDir || "/",
     user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
-    capabilities: capabilitySets(exec.privileged ? ALL_CAPABILITIES : config.security.capabilities),
+    capabilities: capabilitySets(exec.privileged ? heldCapabilities() : config.security.capabilities),
   };
 }
 

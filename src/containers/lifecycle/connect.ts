@@ -3,7 +3,7 @@ import type { NetworkAttachment } from "../engine.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
 import { updateNameFiles } from "./name-files.ts";
-import { networkOf, plug, unplug } from "./plug.ts";
+import { networkOf, plug, takesGateway, unplug } from "./plug.ts";
 
 /** Joins one more network: plugged in at once when it runs, else at the next start. */
 export function connectContainer(context: EngineContext, id: string, attachment: NetworkAttachment): Promise<void> {
@@ -26,7 +26,10 @@ export function connectContainer(context: EngineContext, id: string, attachment:
           network: network.id,
         },
       );
-    if ("pid" in state) await plug(context, entry, attachment, state.pid);
+    if ("pid" in state) {
+      const defaultGateway = takesGateway(entry, attachment);
+      await plug(context, entry, attachment, state.pid, { defaultGateway });
+    }
     await saveNetworks(context, entry, [...config.networks, attachment]);
   });
 }

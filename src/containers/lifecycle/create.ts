@@ -3,8 +3,10 @@ import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { errorText, GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
+import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import type { Container, ContainerConfig, MountPoint } from "../engine.ts";
 import { copyUpVolumes } from "../files/copy-up.ts";
+import { heldCapabilities } from "../spec/held-capabilities.ts";
 import { mountPoint } from "../spec/mount-points.ts";
 import { containerEvent, type EngineContext } from "./context.ts";
 import { newEntry } from "./entry.ts";
@@ -40,7 +42,7 @@ export async function createContainer(context: EngineContext, config: ContainerC
       version: 1,
       id,
       name,
-      config: completed(config, id),
+      config: withHeldCapabilities(completed(config, id)),
       createdAt: context.clock.now(),
       mounts,
     };
@@ -63,6 +65,13 @@ function completed(config: ContainerConfig, id: string): ContainerConfig {
   if ((network.kind === "host" && network.netns === undefined) || uts.kind === "host")
     return { ...config, hostname: hostname() };
   return { ...config, hostname: id.slice(0, 12) };
+}
+
+/** "Every capability" (privileged, `--cap-add ALL`) means those that this machine lets the daemon give. */
+function withHeldCapabilities(config: ContainerConfig): ContainerConfig {
+  const { security } = config;
+  if (security.capabilities.length < ALL_CAPABILITIES.length) return config;
+  return { ...config, security: { ...security, capabilities: [...heldCapabilities()] } };
 }
 
 async function resolveMounts(

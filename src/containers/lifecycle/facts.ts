@@ -6,6 +6,7 @@ import { devicesAt, hostDevices, type Devices } from "../spec/devices.ts";
 import { resolveUser, type ProcessUser, type UserFiles } from "../spec/users.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
+import { linkedEnvironment } from "./links.ts";
 import type { NameFiles } from "./name-files.ts";
 import { sharedMemoryOf } from "./shared-memory.ts";
 
@@ -26,6 +27,7 @@ export function startFacts(
     sharedMemory: sharedMemoryOf(context, entry),
     devices: devicesOf(entry),
     seccomp: seccompOf(context, entry),
+    linkedEnv: linkedEnvironment(context, entry),
   };
 }
 

@@ -4,6 +4,7 @@ import { createCgroup, type Cgroup } from "#linux/cgroups.ts";
 import type { LaunchPlan } from "#linux/launch-plan.ts";
 import type { ProcessIo, Shim, ShimProcess } from "#linux/shim.ts";
 import { planLaunch } from "../launch.ts";
+import { logAttributes } from "../logs/log-attributes.ts";
 import { buildSpec, deviceRules } from "../spec/build-spec.ts";
 import type { EngineContext } from "./context.ts";
 import { INIT, type Entry, type Run } from "./entry.ts";
@@ -12,7 +13,7 @@ import { joinedNamespaces } from "./joins.ts";
 import { checkLinks } from "./links.ts";
 import { prepareNameFiles, updateLinkedNameFiles } from "./name-files.ts";
 import { plugAll, unplugAll } from "./plug.ts";
-import { deactivateVolumes, prepareMounts, subpathsOf } from "./prepare-mounts.ts";
+import { deactivateVolumes, prepareMounts, subpathsOf, volumeEvents } from "./prepare-mounts.ts";
 import { mountSharedMemory, unmountSharedMemory } from "./shared-memory.ts";
 import { abandonShim } from "./shim-end.ts";
 import { supervise } from "./supervise.ts";
@@ -62,6 +63,8 @@ async function prepare(
   const joined = joinedNamespaces(context, entry);
   undo.add(() => deactivateVolumes(context, entry));
   const mounts = await prepareMounts(context, entry);
+  undo.add(() => volumeEvents(context, entry, "unmount"));
+  volumeEvents(context, entry, "mount");
   const nameFiles = prepareNameFiles(context, entry);
   undo.add(() => unmountSharedMemory(context, entry.id));
   mountSharedMemory(context, entry);
@@ -141,11 +144,24 @@ async function connectWaiting(entry: Entry, shim: Shim): Promise<void> {
   await Promise.all(waiting.map((attacher) => attacher.connect(shim)));
 }
 
-function processIo({ places }: EngineContext, { id, record }: Entry): ProcessIo {
+function processIo({ places }: EngineContext, entry: Entry): ProcessIo {
+  const { id, record } = entry;
   const { terminal, stdin, log } = record.config;
   return {
     ...(terminal && { terminal: { rows: 0, columns: 0 } }),
     stdin,
-    ...(log.driver !== "none" && { log: { path: places.log(id), maxBytes: log.maxBytes, maxFiles: log.maxFiles } }),
+    ...(log.driver !== "none" && { log: logFile(places.log(id), entry) }),
+  };
+}
+
+function logFile(path: string, { id, record }: Entry): NonNullable<ProcessIo["log"]> {
+  const { log, image, imageId = "", args } = record.config;
+  const facts = { id, name: record.name, image, imageId, command: args.join(" "), daemon: "gantry" };
+  const attributes = logAttributes(log, facts);
+  return {
+    path,
+    maxBytes: log.maxBytes,
+    maxFiles: log.maxFiles,
+    ...(attributes !== undefined && { attributes }),
   };
 }

@@ -1,4 +1,4 @@
-import { GantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import type { Endpoint, Network } from "#network/networks.ts";
 import type { NetworkAttachment } from "../engine.ts";
 import type { EngineContext } from "./context.ts";
@@ -6,9 +6,25 @@ import type { Entry } from "./entry.ts";
 
 type Context = Pick<EngineContext, "networks" | "events">;
 
-/** Plugs a container's namespace into its networks, in order: eth0 and the default route belong to the first. */
+/** Plugs a container's namespace into its networks, in order: eth0 is the first's; the default route that of the highest priority. */
 export async function plugAll(context: Context, entry: Entry, pid: number): Promise<void> {
-  for (const attachment of entry.record.config.networks) await plug(context, entry, attachment, pid);
+  const { networks } = entry.record.config;
+  const highest = Math.max(...networks.map(priorityOf));
+  const leader = networks.find((each) => priorityOf(each) === highest);
+  try {
+    for (const attachment of networks)
+      await plug(context, entry, attachment, pid, { defaultGateway: attachment === leader });
+  } catch (error) {
+    if (!isGantryError(error)) throw error;
+    throw new GantryError(error.code, `failed to set up container networking: ${error.message}`, error.details, error);
+  }
+}
+
+const priorityOf = ({ gatewayPriority = 0 }: NetworkAttachment): number => gatewayPriority;
+
+/** Whether one more network takes the default route of a running container. */
+export function takesGateway({ endpoints, record }: Entry, attachment: NetworkAttachment): boolean {
+  return endpoints.length === 0 || record.config.networks.every((each) => priorityOf(each) < priorityOf(attachment));
 }
 
 /** Plugs it into one network. Throws `not-found` for an unknown one, `conflict` for an address or port in use. */
@@ -17,6 +33,7 @@ export async function plug(
   entry: Entry,
   attachment: NetworkAttachment,
   pid: number,
+  { defaultGateway }: { readonly defaultGateway: boolean },
 ): Promise<Endpoint> {
   const network = networkOf(context, attachment.network);
   const { dns } = entry.record.config;
@@ -25,13 +42,15 @@ export async function plug(
     name: entry.record.name,
     networkId: network.id,
     pid,
-    interfaceName: freeInterface(entry.endpoints),
+    interfaceName: attachment.interfaceName ?? freeInterface(entry.endpoints),
     ...(attachment.ipv4 !== undefined && { ipv4: attachment.ipv4 }),
     ...(attachment.ipv6 !== undefined && { ipv6: attachment.ipv6 }),
     ...(attachment.mac !== undefined && { mac: attachment.mac }),
     aliases: aliasesOf(entry, attachment),
+    ...(attachment.linkLocal && { linkLocal: attachment.linkLocal }),
+    ...(attachment.sysctls && { sysctls: attachment.sysctls }),
     ports: attachment.ports,
-    defaultGateway: entry.endpoints.length === 0,
+    defaultGateway,
     ...(dns && dns.servers.length > 0 && { dns: dns.servers }),
   });
   entry.endpoints = [...entry.endpoints, endpoint];

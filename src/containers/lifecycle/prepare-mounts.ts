@@ -1,7 +1,19 @@
 import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { OciMount } from "#formats/oci-spec.ts";
-import type { MountPoint } from "../engine.ts";
+import {
+  close,
+  errnoText,
+  isSyscallError,
+  O_DIRECTORY,
+  O_PATH,
+  open,
+  openat2,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "#linux/syscalls.ts";
+import type { ContainerConfig, MountPoint } from "../engine.ts";
 import { cleanTarget, userMounts } from "../spec/mount-points.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
@@ -17,7 +29,24 @@ export async function prepareMounts(
   mountImages(context, entry);
   const placed: MountPoint[] = [];
   for (const point of mounts) placed.push(await activated(context.volumes, point, entry.id));
+  config.mounts.forEach((mount, index) => checkSubpath(mount, placed[index]));
   return userMounts(config.mounts, placed, config.namespaces.user !== undefined);
+}
+
+/** What is mounted from inside a volume or an image has to be there. Throws `not-found` in Docker's words. */
+function checkSubpath(mount: ContainerConfig["mounts"][number], point: MountPoint | undefined): void {
+  if ((mount.kind !== "volume" && mount.kind !== "image") || !mount.subpath || !point) return;
+  const root = open(point.source, O_PATH | O_DIRECTORY);
+  try {
+    close(openat2(root, mount.subpath, { flags: O_PATH, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS }));
+  } catch (error) {
+    if (!isSyscallError(error)) throw error;
+    const path = join(point.source, mount.subpath);
+    const text = `cannot access path ${path}: lstat ${path}: ${errnoText(error.errno)}`;
+    throw new GantryError("invalid", text, { path }, error);
+  } finally {
+    close(root);
+  }
 }
 
 /** A plugin's volume lies where the plugin says at each start. */

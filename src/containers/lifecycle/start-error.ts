@@ -36,11 +36,13 @@ export function failureReason(
   { step, errno, text }: { readonly step: string; readonly errno: number; readonly text: string },
   command: string,
 ): string {
+  if (step === "chdir") return directoryReason(errno, text);
   return step === "exec" || step === "find-program" ? execReason(command, errno) : stepReason(step, errno, text);
 }
 
 function exitCodeOf(step: string, errno: number): number {
   if (errno === EACCES || (step === "exec" && errno === EISDIR)) return 126;
+  if (step === "chdir") return errno === ENOENT ? 127 : 126;
   if (step === "exec") return errno === ENOENT || errno === ENOTDIR ? 127 : 126;
   return isMount(step) && errno === ENOTDIR ? 127 : 128;
 }
@@ -58,6 +60,12 @@ function execReason(command: string, errno: number): string {
       : `exec: ${quoted}: executable file not found in $PATH`;
   }
   return `exec ${command}: ${errnoText(errno)}`;
+}
+
+/** The shim says `chdir <path>`. */
+function directoryReason(errno: number, text: string): string {
+  const path = text.replace(/^chdir /, "");
+  return `chdir to cwd (${JSON.stringify(path)}) set in config.json failed: ${errnoText(errno)}`;
 }
 
 function stepReason(step: string, errno: number, text: string): string {

@@ -2,7 +2,6 @@ import { GantryError, errorText } from "#base/errors.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
 import { makeRun } from "./make-run.ts";
-import { volumeEvents } from "./prepare-mounts.ts";
 import { removeDown } from "./remove.ts";
 import { startFailure } from "./start-error.ts";
 import { undoList } from "./undo.ts";
@@ -46,7 +45,6 @@ export async function launch(
     const { run, init } = await makeRun(context, entry, undo);
     registry.advance(entry, { kind: "started", pid: init.pid, startTicks: init.startTicks, at: clock.now() });
     entry.run = run;
-    volumeEvents(context, entry, "mount");
   } catch (error) {
     await undo.run((failure) => logger.warn({ container: entry.id, error: errorText(failure) }, "undoing a start"));
     throw await failStart(context, entry, error);

@@ -19,10 +19,17 @@ export interface StopOptions {
 
 /** Sends the stop signal, then SIGKILL after the timeout. Throws `not-modified` when it is down already. */
 export async function stopContainer(context: EngineContext, id: string, options: StopOptions = {}): Promise<void> {
-  const entry = context.registry.entry(id);
+  const entry = await settled(context, id);
   if (!isUp(entry.record.state)) throw new GantryError("not-modified", "Container is already stopped", { id });
   await bringDown(context, entry, options, true);
   containerEvent(context, entry, "stop");
+}
+
+/** The container, when a start of it that is under way has ended: a stop in the middle of one must not be lost. */
+async function settled({ registry, serial }: EngineContext, id: string): Promise<Entry> {
+  const entry = registry.entry(id);
+  if (entry.record.state.status === "starting") await serial.run(id, () => Promise.resolve());
+  return entry;
 }
 
 /** Stops a container that is up; `byUser`: it counts as stopped by hand. */
@@ -52,7 +59,7 @@ export async function bringDown(
 
 /** Throws `conflict` when it is not running. SIGKILL waits for the end; other signals are only sent. */
 export async function killContainer(context: EngineContext, id: string, signal: number): Promise<void> {
-  const entry = context.registry.entry(id);
+  const entry = await settled(context, id);
   if (!isUp(entry.record.state)) throw notRunning(id);
   const down = waitFor(entry, () => !isUp(entry.record.state));
   try {

@@ -1,5 +1,6 @@
 import { errorText } from "#base/errors.ts";
 import type { Shim, ShimEvent } from "#linux/shim.ts";
+import { compressRotated } from "../logs/compress-logs.ts";
 import { adoptShim } from "./adopt.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
 import { endRun } from "./end-run.ts";
@@ -7,7 +8,8 @@ import { INIT, type Entry, type Run } from "./entry.ts";
 
 /** Follows what the shim of a run tells, until the run has ended; the result stops it. */
 export function supervise(context: EngineContext, entry: Entry, run: Run, shim: Shim): () => void {
-  return shim.events.on((event) => {
+  const stopCompressing = compressLog(context, entry, run);
+  const stopListening = shim.events.on((event) => {
     switch (event.kind) {
       case "exit":
         if (event.id === INIT) inTurn(context, entry, () => endRun(context, entry, run, event.exit));
@@ -24,6 +26,19 @@ export function supervise(context: EngineContext, entry: Entry, run: Run, shim: 
         break;
     }
   });
+  return () => {
+    stopCompressing?.();
+    stopListening();
+  };
+}
+
+function compressLog({ places, logger }: EngineContext, { id, record }: Entry, run: Run): (() => void) | undefined {
+  if (!record.config.log.compress) return undefined;
+  const stop = compressRotated(places.log(id), (error) =>
+    logger.warn({ container: id, error: errorText(error) }, "could not compress a rotated log"),
+  );
+  void run.ended.promise.then(stop);
+  return stop;
 }
 
 /** Takes its turn among the container's verbs; a start under way ends first. */

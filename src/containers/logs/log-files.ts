@@ -1,5 +1,8 @@
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { constants, createWriteStream } from "node:fs";
+import { open, rm, type FileHandle } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 
 /** One file of a rotated log: `path` is the newest, `path.1` the one before, and so on. */
 export interface LogFile {
@@ -15,7 +18,7 @@ export async function openLogFiles(path: string, maxFiles: number, after?: bigin
   const files: LogFile[] = [];
   try {
     for (let number = 0; number < Math.max(1, maxFiles) + 1; number++) {
-      const file = await openLogFile(number === 0 ? path : `${path}.${number}`);
+      const file = await openLogFile(number === 0 ? path : `${path}.${number}`, number > 0);
       if (!file) break;
       const known = file.inode === after || files.some((other) => other.inode === file.inode);
       if (!known) files.unshift(file);
@@ -33,16 +36,37 @@ export async function closeLogFiles(files: readonly LogFile[]): Promise<void> {
   await Promise.all(files.map((file) => file.handle.close()));
 }
 
-async function openLogFile(path: string): Promise<LogFile | undefined> {
-  let handle: FileHandle;
+async function openLogFile(path: string, rotated: boolean): Promise<LogFile | undefined> {
+  const handle = await openUnlessMissing(path);
+  if (!handle) return rotated ? openCompressed(`${path}.gz`) : undefined;
+  const { ino } = await handle.stat({ bigint: true });
+  return { handle, inode: ino };
+}
+
+/** A compressed file is read from a copy without a name, so that any place in it can be sought. */
+async function openCompressed(path: string): Promise<LogFile | undefined> {
+  const compressed = await openUnlessMissing(path);
+  if (!compressed) return undefined;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { ino } = await compressed.stat({ bigint: true });
+    const copy = `${path}.${randomUUID()}`;
+    const handle = await open(copy, "wx+", 0o600);
+    await rm(copy);
+    const out = createWriteStream("", { fd: handle.fd, autoClose: false });
+    await pipeline(compressed.createReadStream({ autoClose: false }), createGunzip(), out);
+    return { handle, inode: ino };
+  } finally {
+    await compressed.close();
+  }
+}
+
+async function openUnlessMissing(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const { ino } = await handle.stat({ bigint: true });
-  return { handle, inode: ino };
 }
 
 const BLOCK_BYTES = 65_536;

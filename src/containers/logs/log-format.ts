@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
+import { detailsText } from "./log-attributes.ts";
 
 /** Which entries of a log are wanted, and how they are written out. */
 export interface LogSelection {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly timestamps: boolean;
-  /** Docker's `--details`: the log driver's attributes before each line; json-file keeps none, so only their separator shows. */
+  /** Docker's `--details`: the attributes of each record before its line. */
   readonly details: boolean;
   /** Epoch milliseconds, fractions allowed. */
   readonly since?: number;
@@ -73,7 +74,7 @@ export function logFormatter(selection: LogSelection): LogFormatter {
     const header = selection.framing === "multiplexed" ? 8 : 0;
     let at = begin + header;
     if (selection.timestamps) at += out.write(`${entry.time} `, at, "latin1");
-    if (selection.details) out[at++] = 0x20;
+    if (selection.details) at += out.write(`${entry.details} `, at);
     at = unescape(entry.source, entry.start, entry.end, out, at);
     if (header > 0) writeHeader(out, begin, entry.stderr, at - begin - header);
     return at;
@@ -85,7 +86,8 @@ export function logFormatter(selection: LogSelection): LogFormatter {
       return finished;
     },
     push(piece) {
-      const out = Buffer.allocUnsafe(piece.length + pending.length);
+      // Attributes are escaped: three bytes for one at most.
+      const out = Buffer.allocUnsafe((piece.length + pending.length) * (selection.details ? 3 : 1));
       let at = 0;
       for (const [source, start, end] of lines(piece)) {
         const entry = quickEntry(source, start, end, needsTime) ?? parsedEntry(source, start, end);
@@ -106,6 +108,7 @@ interface Entry {
   readonly stderr: boolean;
   /** Always nine digits of a second; empty when no one asked. */
   readonly time: string;
+  readonly details: string;
 }
 
 /**
@@ -126,12 +129,12 @@ function quickEntry(source: Buffer, start: number, end: number, needsTime: boole
   if (!matches || source[start + HEAD - 1] !== QUOTE) return undefined;
   const timeText = needsTime ? nineDigits(source.toString("latin1", time, end - 2)) : "";
   // s-t-d-o-u-t, s-t-d-e-r-r
-  return { source, start: start + HEAD, end: text, stderr: source[text + 15] === 0x65, time: timeText };
+  return { source, start: start + HEAD, end: text, stderr: source[text + 15] === 0x65, time: timeText, details: "" };
 }
 
 /** Any other JSON document with the fields of Docker's json-file driver; undefined for damage. */
 function parsedEntry(source: Buffer, start: number, end: number): Entry | undefined {
-  let document: { log?: unknown; stream?: unknown; time?: unknown };
+  let document: { log?: unknown; stream?: unknown; time?: unknown; attrs?: unknown };
   try {
     document = JSON.parse(source.toString("utf8", start, end)) as typeof document;
   } catch {
@@ -141,7 +144,9 @@ function parsedEntry(source: Buffer, start: number, end: number): Entry | undefi
   if (typeof document !== "object" || document === null) return undefined;
   const text = Buffer.from(JSON.stringify(typeof document.log === "string" ? document.log : "").slice(1, -1));
   const time = typeof document.time === "string" ? nineDigits(document.time) : "";
-  return { source: text, start: 0, end: text.length, stderr: document.stream === "stderr", time };
+  const { attrs } = document;
+  const details = typeof attrs === "object" && attrs !== null ? detailsText(attrs as Record<string, unknown>) : "";
+  return { source: text, start: 0, end: text.length, stderr: document.stream === "stderr", time, details };
 }
 
 /** 2026-01-01T00:00:00.12Z becomes 2026-01-01T00:00:00.120000000Z, so that times compare as text. */

@@ -29,6 +29,8 @@ export interface SpecFacts {
   readonly sharedMemory: string | undefined;
   readonly devices: Devices;
   readonly seccomp: OciSeccomp | undefined;
+  /** Variables of linked containers; the container's own take their place. */
+  readonly linkedEnv?: readonly string[];
 }
 
 /** The OCI specification of a container, with Docker's defaults. Pure. */
@@ -52,13 +54,13 @@ export function deviceRules(config: ContainerConfig, devices: Devices): NonNulla
   return [...DEVICE_RULES, ...devices.rules, ...(config.resources.devices ?? [])];
 }
 
-function specProcess(config: ContainerConfig, { user }: SpecFacts): OciProcess {
+function specProcess(config: ContainerConfig, { user, linkedEnv = [] }: SpecFacts): OciProcess {
   const { security } = config;
   return {
     terminal: config.terminal,
     user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
     args: [...config.args],
-    env: environment({ hostname: config.hostname, terminal: config.terminal, home: user.home }, config.env),
+    env: environment({ hostname: config.hostname, terminal: config.terminal, home: user.home }, linkedEnv, config.env),
     cwd: config.workingDir || "/",
     capabilities: capabilitySets(security.capabilities),
     ...(config.rlimits && { rlimits: config.rlimits.map((limit) => ({ ...limit })) }),
@@ -89,9 +91,14 @@ function specMounts(config: ContainerConfig, facts: SpecFacts): OciMount[] {
         ? without(mount, "ro")
         : mount,
     ),
-    ...nameFileMounts(config, facts, taken),
-    ...facts.mounts,
+    ...byDepth([...nameFileMounts(config, facts, taken), ...facts.mounts]),
   ];
+}
+
+/** A volume at /etc must not hide the files that are mounted below it. */
+function byDepth(mounts: readonly OciMount[]): OciMount[] {
+  const depth = ({ destination }: OciMount): number => destination.split("/").length;
+  return mounts.toSorted((a, b) => depth(a) - depth(b));
 }
 
 function adjusted(mount: OciMount, config: ContainerConfig, facts: SpecFacts): OciMount {

@@ -2,6 +2,7 @@ import { GantryError } from "#base/errors.ts";
 import type { PathStat } from "#containers/container-files.ts";
 import { formatTime } from "#formats/docker-time.ts";
 import type { Deps } from "../deps.ts";
+import { actorAttributes } from "./attach.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
 import { empty, pipeWhileConnected } from "../http/reply.ts";
 import { unpacked } from "#build/decompress.ts";
@@ -20,7 +21,9 @@ export function statArchiveHandler(deps: Deps): Handler {
 /** GET /containers/{name}/archive: a tar of what lies there. */
 export function getArchiveHandler(deps: Deps): Handler {
   return async (call) => {
-    const { stat, archive } = await deps.files.read(deps.engine.get(param(call)).id, pathOf(call));
+    const container = deps.engine.get(param(call));
+    const { stat, archive } = await deps.files.read(container.id, pathOf(call));
+    deps.journal.record("container", "archive-path", container.id, actorAttributes(container));
     call.response.writeHead(200, { "content-type": "application/x-tar", [STAT_HEADER]: statHeader(stat) });
     await pipeWhileConnected(call, archive);
   };
@@ -30,18 +33,19 @@ export function getArchiveHandler(deps: Deps): Handler {
 export function putArchiveHandler(deps: Deps): Handler {
   return async (call) => {
     const { query } = call;
-    const { id } = deps.engine.get(param(call));
-    await deps.files.write(id, pathOf(call), await unpacked(call.body), {
+    const container = deps.engine.get(param(call));
+    await deps.files.write(container.id, pathOf(call), await unpacked(call.body), {
       keepKinds: query.flag("noOverwriteDirNonDir"),
       asUser: query.flag("copyUIDGID"),
     });
+    deps.journal.record("container", "extract-to-dir", container.id, actorAttributes(container));
     empty(call.response, 200);
   };
 }
 
 function pathOf({ query }: Call): string {
   const path = query.text("path");
-  if (path === "") throw new GantryError("invalid", "bad parameter: 'path' cannot be empty");
+  if (path === "") throw new GantryError("invalid", "bad parameter: pathcannot be empty");
   return path;
 }
 

@@ -2,6 +2,7 @@ import type { Container } from "#containers/engine.ts";
 import { config, type DockerConfig } from "#formats/docker-config.ts";
 import { mergeImageConfig } from "#formats/docker-merge.ts";
 import { applyChanges } from "#formats/dockerfile-config.ts";
+import { familiarString, parseReference } from "#formats/reference.ts";
 import type { ImageConfig, RunConfig } from "#formats/image-config.ts";
 import type { Image } from "#images/image-store.ts";
 import type { Deps } from "../deps.ts";
@@ -17,7 +18,8 @@ export function commitHandler(deps: Deps): Handler {
     const given = await jsonBody(call, config, { required: false });
     const container = deps.engine.get(query.text("container"));
     const repo = query.text("repo");
-    const reference = repo === "" ? undefined : `${repo}:${query.text("tag") || "latest"}`;
+    const reference =
+      repo === "" ? undefined : familiarString(parseReference(`${repo}:${query.text("tag") || "latest"}`));
     const options = {
       given,
       reference,
@@ -26,6 +28,7 @@ export function commitHandler(deps: Deps): Handler {
       comment: query.text("comment"),
     };
     const id = await whilePaused(deps, container, query.flag("pause", true), () => commit(deps, container, options));
+    recordImage(deps, id, reference);
     deps.journal.record("container", "commit", container.id, {
       ...actorAttributes(container),
       comment: options.comment,
@@ -34,6 +37,13 @@ export function commitHandler(deps: Deps): Handler {
     });
     json(call.response, 201, { Id: id });
   };
+}
+
+/** The image store tells of no image that a commit makes: it makes those of build steps too. */
+function recordImage(deps: Deps, id: string, reference: string | undefined): void {
+  const labels = deps.images.find(id)?.config.config?.Labels ?? {};
+  deps.journal.record("image", "create", id, { ...labels, name: id });
+  if (reference !== undefined) deps.journal.record("image", "tag", id, { ...labels, name: reference });
 }
 
 interface CommitOptions {

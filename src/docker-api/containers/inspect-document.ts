@@ -3,7 +3,7 @@ import type { Container } from "#containers/engine.ts";
 import { formatTime } from "#formats/docker-time.ts";
 import type { Snapshot } from "#images/image-store.ts";
 import { originOf } from "./documents.ts";
-import { mountDocument } from "./mount-document.ts";
+import { mountDocument, shownMounts } from "./mount-document.ts";
 import { networkSettingsDocument, type FindNetwork } from "./network-settings.ts";
 import { stateDocument } from "./state-document.ts";
 
@@ -45,15 +45,10 @@ export function inspectDocument({ container, snapshot, findNetwork, sizes }: Ins
     HostConfig,
     GraphDriver: graphDriverDocument(container.id, snapshot),
     ...(sizes && { SizeRw: sizes.rw, SizeRootFs: sizes.rootFs }),
-    Mounts: container.mounts.filter(({ type }) => type !== "tmpfs" || hasMountDocument(HostConfig)).map(mountDocument),
+    Mounts: shownMounts(container).map(mountDocument),
     Config,
     NetworkSettings: networkSettingsDocument(container, findNetwork),
   };
-}
-
-/** Docker lists a tmpfs among the mounts only when it came by `--mount`. */
-function hasMountDocument(hostConfig: Record<string, unknown>): boolean {
-  return Array.isArray(hostConfig["Mounts"]) && hostConfig["Mounts"].length > 0;
 }
 
 function graphDriverDocument(id: string, snapshot: Snapshot | undefined): object {

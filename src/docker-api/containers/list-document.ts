@@ -1,7 +1,7 @@
 import type { Container } from "#containers/engine.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import { originOf } from "./documents.ts";
-import { mountDocument } from "./mount-document.ts";
+import { mountDocument, shownMounts } from "./mount-document.ts";
 import { networksDocument, portSummaries, type FindNetwork } from "./network-settings.ts";
 import { statusText } from "./state-document.ts";
 
@@ -31,7 +31,7 @@ export function summaryDocument(
     Status: statusText(container, context.nowMs),
     HostConfig: { NetworkMode: HostConfig["NetworkMode"] },
     NetworkSettings: { Networks: networksDocument(container, context.findNetwork) },
-    Mounts: container.mounts.map(mountDocument),
+    Mounts: shownMounts(container).map(mountDocument),
   };
 }
 

@@ -15,6 +15,7 @@ import { json } from "../http/reply.ts";
 import { summaryDocument } from "./list-document.ts";
 import { portSummaries } from "./network-settings.ts";
 import { originOf } from "./documents.ts";
+import { healthStatus } from "./state-document.ts";
 import { containerSizes } from "./sizes.ts";
 
 const FILTERS = [
@@ -146,7 +147,7 @@ function containerMatcher(deps: Deps, filters: Filters): (container: Container) 
     ({ id }) => matchesPattern(filters, "id", id),
     ({ config }) => matchesLabels(filters, "label", config.labels),
     ({ state }) => matchesExactly(filters, "status", state.status),
-    ({ health }) => matchesExactly(filters, "health", health?.status ?? "none"),
+    (container) => matchesExactly(filters, "health", healthStatus(container)),
     ({ state }) =>
       !filters.has("exited") ||
       (state.status === "exited" && matchesExactly(filters, "exited", String(state.exit.code))),

@@ -1,4 +1,5 @@
-import type { MountPoint } from "#containers/engine.ts";
+import type { Container, MountPoint } from "#containers/engine.ts";
+import { originOf } from "./documents.ts";
 
 /** inspect's and list's mount. */
 export function mountDocument(mount: MountPoint): object {
@@ -12,4 +13,11 @@ export function mountDocument(mount: MountPoint): object {
     RW: !mount.readonly,
     Propagation: mount.propagation,
   };
+}
+
+/** Docker lists a tmpfs among the mounts only when it came by `--mount`. */
+export function shownMounts(container: Container): readonly MountPoint[] {
+  const asked = (originOf(container).HostConfig["Mounts"] ?? []) as readonly { Type?: string; Target?: string }[];
+  const targets = new Set(asked.filter(({ Type }) => Type === "tmpfs").map(({ Target }) => Target));
+  return container.mounts.filter(({ type, destination }) => type !== "tmpfs" || targets.has(destination));
 }

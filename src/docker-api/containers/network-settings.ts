@@ -15,7 +15,11 @@ export function networksDocument(container: Container, findNetwork: FindNetwork)
   for (const attachment of container.config.networks) {
     const found = findNetwork(attachment.network);
     const endpoint = container.endpoints.find(({ networkId }) => networkId === found?.id);
-    result[found?.name ?? attachment.network] = endpointDocument(endpoint, attachment, found?.id ?? "");
+    const started = container.state.status !== "created" || container.state.exit !== undefined;
+    result[found?.name ?? attachment.network] = {
+      ...endpointDocument(endpoint, attachment, started ? (found?.id ?? "") : ""),
+      DNSNames: endpoint && found?.name !== "bridge" ? [container.name, ...endpoint.aliases] : null,
+    };
   }
   return result;
 }
@@ -26,6 +30,7 @@ function endpointDocument(
   networkId: string,
 ): object {
   const addresses = {
+    ...(attachment?.linkLocal !== undefined && { LinkLocalIPs: attachment.linkLocal }),
     ...(attachment?.ipv4 !== undefined && { IPv4Address: attachment.ipv4 }),
     ...(attachment?.ipv6 !== undefined && { IPv6Address: attachment.ipv6 }),
   };
@@ -34,8 +39,8 @@ function endpointDocument(
     Links: null,
     Aliases: attachment && attachment.aliases.length > 0 ? attachment.aliases : null,
     MacAddress: endpoint?.mac ?? attachment?.mac ?? "",
-    DriverOpts: null,
-    GwPriority: 0,
+    DriverOpts: attachment?.driverOptions ?? null,
+    GwPriority: attachment?.gatewayPriority ?? 0,
     NetworkID: networkId,
     EndpointID: endpoint?.id ?? "",
     Gateway: endpoint?.gateway ?? "",
@@ -44,7 +49,7 @@ function endpointDocument(
     IPv6Gateway: endpoint?.ipv6Gateway ?? "",
     GlobalIPv6Address: endpoint?.ipv6 ?? "",
     GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
-    DNSNames: endpoint && endpoint.aliases.length > 0 ? endpoint.aliases : null,
+    DNSNames: null,
   };
 }
 
@@ -90,7 +95,7 @@ function portsDocument(container: Container): Record<string, { HostIp: string; H
 }
 
 /** The keys of the Config's ExposedPorts, ranges taken apart. */
-function exposedPorts(container: Container): string[] {
+export function exposedPorts(container: Container): string[] {
   const docker = container.config.origin?.["docker"] as { Config?: { ExposedPorts?: object } } | undefined;
   return Object.keys(docker?.Config?.ExposedPorts ?? {}).flatMap((key) => parseContainerPorts(key).map(portKey));
 }

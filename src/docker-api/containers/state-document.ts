@@ -18,8 +18,14 @@ export function stateDocument(container: Container): object {
     Error: exit?.error ?? "",
     StartedAt: "startedAt" in state && state.startedAt ? formatTime(state.startedAt) : ZERO_TIME,
     FinishedAt: formatTime(exit?.at),
-    ...(health && { Health: healthDocument(health) }),
+    ...(health && { Health: { ...healthDocument(health), Status: healthStatus(container) } }),
   };
+}
+
+/** A container that was checked and has ended is unhealthy (moby, container/health). */
+export function healthStatus({ state, health }: Container): "none" | Health["status"] {
+  if (!health) return "none";
+  return state.status === "exited" || state.status === "dead" ? "unhealthy" : health.status;
 }
 
 function healthDocument(health: Health): object {

@@ -52,7 +52,8 @@ export function createJournal(engine: Engine, images: ImageStore, clock: Clock):
     },
   };
   const stopImages = images.events.on(({ action, id, name, labels }) =>
-    journal.record("image", action, id, { ...labels, name }),
+    // Of an image that is gone Docker tells the name only.
+    journal.record("image", action, id, action === "delete" ? { name } : { ...labels, name }),
   );
   return journal;
 }

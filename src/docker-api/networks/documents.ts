@@ -21,7 +21,7 @@ export function networkDocument(
       Driver: "default",
       // A client's request carries empty options; Docker's own networks were made without any.
       Options: PREDEFINED.has(network.name) ? null : {},
-      Config: network.ipam.length > 0 ? network.ipam.map(ipamDocument) : null,
+      Config: network.ipam.length > 0 ? shownRanges(network).map(ipamDocument) : null,
     },
     Internal: network.internal,
     Attachable: network.attachable,
@@ -34,6 +34,15 @@ export function networkDocument(
     Options: network.options,
     Labels: network.labels,
   };
+}
+
+/** As they were asked for, IPv4 first; what was chosen where nothing was asked. */
+function shownRanges({ ipam, askedIpam = [] }: Network): Network["ipam"] {
+  const isV6 = ({ subnet }: Network["ipam"][number]): boolean => subnet.includes(":");
+  return [false, true].flatMap((family) => {
+    const asked = askedIpam.filter((range) => isV6(range) === family);
+    return asked.length > 0 ? asked : ipam.filter((range) => isV6(range) === family);
+  });
 }
 
 function ipamDocument({ subnet, gateway, ipRange, auxAddresses }: Network["ipam"][number]): object {

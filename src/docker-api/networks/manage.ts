@@ -9,6 +9,7 @@ import { jsonBody, param, type Handler } from "../http/call.ts";
 import { empty, json } from "../http/reply.ts";
 import { PREDEFINED } from "./predefined.ts";
 import { getNetwork, visibleNetworks } from "./read.ts";
+import { checkStaticAddresses } from "./static-addresses.ts";
 
 const connectRequest = object({ Container: text, EndpointConfig: endpointSettings });
 const disconnectRequest = object({ Container: text, Force: flag });
@@ -66,6 +67,7 @@ export function connectHandler(deps: Deps): Handler {
         "container cannot be connected to multiple networks with one of the networks in private (none) mode",
       );
     const attachment = attachmentOf(network.name, request.EndpointConfig ?? {});
+    checkStaticAddresses(network, attachment);
     await deps.engine.connect(container.id, { ...attachment, ports: [] });
     empty(call.response, 200);
   };

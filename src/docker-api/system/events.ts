@@ -1,4 +1,4 @@
-import { GantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import { parseFilters } from "#formats/docker-filters.ts";
 import { parseTimestamp } from "#formats/docker-time.ts";
 import type { EngineEvent } from "#containers/engine.ts";
@@ -13,8 +13,8 @@ const BACKLOG_LIMIT_BYTES = 1024 * 1024;
 export function eventsHandler(deps: Deps): Handler {
   return async (call) => {
     const now = deps.clock.now();
-    const since = parseTimestamp(call.query.text("since"), now);
-    const until = parseTimestamp(call.query.text("until"), now);
+    const since = momentOf(call.query.text("since"), now);
+    const until = momentOf(call.query.text("until"), now);
     // Unknown fields are let pass, as with Docker.
     const filters = parseFilters(call.query.text("filters"));
     if (since !== undefined && until !== undefined && until < since) {
@@ -36,6 +36,17 @@ export function eventsHandler(deps: Deps): Handler {
       await sendLive(deps, call, send, until === undefined ? undefined : until - now);
     response.end();
   };
+}
+
+/** Seconds since the epoch, or what the CLI makes of a time. Throws `internal` for words, as Docker does. */
+function momentOf(text: string, nowMs: number): number | undefined {
+  try {
+    return parseTimestamp(text, nowMs);
+  } catch (error) {
+    if (!isGantryError(error, "invalid")) throw error;
+    const reason = `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`;
+    throw new GantryError("internal", reason, { parameter: text }, error);
+  }
 }
 
 /** Until the client goes, or for `durationMs`. */

@@ -54,7 +54,17 @@ export function encodeAddress({ link, address, prefixLength }: Address): Buffer 
   head.writeUInt32LE(link, 4);
   const attributes = [attribute(c.IFA_LOCAL, bytes), attribute(c.IFA_ADDRESS, bytes)];
   if (bytes.length === 16) attributes.push(u32(c.IFA_FLAGS, c.IFA_F_NODAD));
+  else if (prefixLength < 31) attributes.push(attribute(IFA_BROADCAST, broadcastOf(bytes, prefixLength)));
   return Buffer.concat([head, ...attributes]);
+}
+
+/** linux/if_addr.h */
+const IFA_BROADCAST = 4;
+
+function broadcastOf(bytes: Buffer, prefixLength: number): Buffer {
+  const broadcast = Buffer.alloc(4);
+  broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (0xffffffff >>> prefixLength)) >>> 0);
+  return broadcast;
 }
 
 export function decodeAddress(body: Buffer): Address {

@@ -7,7 +7,7 @@ import { encodePlan } from "./encode-plan.ts";
 import { NO_STEP } from "./frames.ts";
 
 /** Flags of a spawn request; native/shim/connection.c has the same numbers. */
-const SPAWN = { terminal: 1, stdinOpen: 2, stdinOnce: 4, holdOutput: 8, log: 16 } as const;
+const SPAWN = { terminal: 1, stdinOpen: 2, stdinOnce: 4, holdOutput: 8, log: 16, logAttributes: 32 } as const;
 
 /** In the shim's order (enum process_state). */
 const STATES: readonly ProcessState[] = ["starting", "paused", "starting", "running", "exited"];
@@ -19,12 +19,14 @@ export function writeSpawn(body: ByteWriter, id: string, plan: LaunchPlan, io: P
   if (io.stdin === "once") flags |= SPAWN.stdinOnce;
   if (io.waitForAttach) flags |= SPAWN.holdOutput;
   if (io.log) flags |= SPAWN.log;
+  if (io.log?.attributes !== undefined) flags |= SPAWN.logAttributes;
   body.string(id);
   body.u32(flags);
   body.u32((((io.terminal?.rows ?? 0) & 0xffff) * 0x10000 + ((io.terminal?.columns ?? 0) & 0xffff)) >>> 0);
   body.string(io.log?.path ?? "");
   body.u64(BigInt(io.log?.maxBytes ?? 0));
   body.u32(io.log?.maxFiles ?? 1);
+  if (io.log?.attributes !== undefined) body.string(io.log.attributes);
   body.bytes(encodePlan(plan));
 }
 

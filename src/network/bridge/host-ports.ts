@@ -4,13 +4,14 @@ import { GantryError, isGantryError } from "#base/errors.ts";
 import { holdPort } from "#linux/inet-sockets.ts";
 import { close, errnoText, isSyscallError } from "#linux/syscalls.ts";
 import type { PortMapping } from "../networks.ts";
+import { openPortProxy, type PortProxy } from "./port-proxy.ts";
 
 export interface HostPorts {
   /** Takes a host port for each wish, or none at all. Throws `conflict` in Docker's words. */
   take(wishes: readonly PortWish[]): readonly PortMapping[];
   release(mappings: readonly PortMapping[]): void;
-  /** Takes ports again that were chosen before a restart; true for each that nobody else took meanwhile. */
-  retake(mapping: PortMapping): boolean;
+  /** Takes a port that leads to `address` again, chosen before a restart; true when nobody else took it meanwhile. */
+  retake(mapping: PortMapping, address: string): boolean;
   releaseAll(): void;
 }
 
@@ -66,10 +67,10 @@ export function hostPorts(): HostPorts {
       }
     },
     release: (mappings) => mappings.forEach(holder.release),
-    retake(mapping) {
+    retake(mapping, address) {
       if (holder.has(mapping)) return true;
       try {
-        holder.hold(mapping);
+        holder.hold(mapping, address);
         return true;
       } catch (error) {
         if (!isSyscallError(error)) throw error;
@@ -85,7 +86,7 @@ export function hostPorts(): HostPorts {
 /** The sockets that hold ports. */
 interface PortHolder {
   has(mapping: PortMapping): boolean;
-  hold(mapping: PortMapping): void;
+  hold(mapping: PortMapping, address: string): void;
   /** Ours, though no socket could be had. */
   claim(mapping: PortMapping): void;
   release(this: void, mapping: PortMapping): void;
@@ -93,24 +94,34 @@ interface PortHolder {
 }
 
 function portHolder(): PortHolder {
-  const held = new Map<string, number | undefined>();
+  const held = new Map<string, PortProxy | undefined>();
   return {
     has: (mapping) => held.has(key(mapping)),
-    hold(mapping) {
-      const { protocol, hostAddress: address, hostPort: port } = mapping;
-      held.set(key(mapping), holdPort({ protocol, address, port }));
-    },
+    hold: (mapping, address) => void held.set(key(mapping), holdOrPass(mapping, address)),
     claim: (mapping) => void held.set(key(mapping), undefined),
     release(mapping) {
-      const fd = held.get(key(mapping));
-      if (fd !== undefined) close(fd);
+      held.get(key(mapping))?.close();
       held.delete(key(mapping));
     },
     releaseAll() {
-      for (const fd of held.values()) if (fd !== undefined) close(fd);
+      for (const each of held.values()) each?.close();
       held.clear();
     },
   };
+}
+
+/** A socket that holds the port; where no rule can lead to the container, one that passes connections on. */
+function holdOrPass(mapping: PortMapping, address: string): PortProxy | undefined {
+  const { protocol, hostAddress, hostPort, containerPort } = mapping;
+  if (isCrossing(hostAddress, address) && protocol !== "sctp")
+    return openPortProxy({ protocol, hostAddress, hostPort, address, containerPort });
+  const fd = holdPort({ protocol, address: hostAddress, port: hostPort });
+  return fd === undefined ? undefined : { close: () => close(fd) };
+}
+
+/** From the host's IPv6 to a container's IPv4. */
+export function isCrossing(hostAddress: string, address: string): boolean {
+  return hostAddress.includes(":") && !address.includes(":");
 }
 
 function takeFirst(
@@ -153,12 +164,13 @@ function holdAll(holder: PortHolder, { port, ends }: PortWish, hostPort: number)
 
 function tryHold(holder: PortHolder, mapping: PortMapping, address: string): void {
   try {
-    holder.hold(mapping);
+    holder.hold(mapping, address);
   } catch (error) {
     if (!isSyscallError(error)) throw error;
     const { hostAddress, hostPort, containerPort, protocol } = mapping;
     const ends = `${endText(hostAddress, hostPort)}:${endText(address, containerPort)}/${protocol}`;
-    const text = `failed to bind host port for ${ends}: ${errnoText(error.errno)}`;
+    const reason = error.code === "EADDRNOTAVAIL" ? "cannot assign requested address" : errnoText(error.errno);
+    const text = `failed to bind host port for ${ends}: ${reason}`;
     throw new GantryError(error.code === "EADDRINUSE" ? "conflict" : "invalid", text, {}, error);
   }
 }

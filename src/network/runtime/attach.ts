@@ -1,5 +1,5 @@
 /** Attaching a namespace to a network, all or nothing, and detaching it. Synchronous throughout, so that nothing interleaves. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { GantryError, isGantryError, errorText } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
@@ -7,7 +7,7 @@ import { forgetFlows } from "#linux/conntrack.ts";
 import { openNetns } from "#linux/netns.ts";
 import { close, isSyscallError } from "#linux/syscalls.ts";
 import { macOf } from "../addresses/address-pool.ts";
-import type { PortWish } from "../bridge/host-ports.ts";
+import { isCrossing, type PortWish } from "../bridge/host-ports.ts";
 import { plug, type PlugAddress } from "../bridge/plug.ts";
 import type { PublishedPort } from "../bridge/rule-model.ts";
 import type { AttachRequest, Endpoint, PortMapping } from "../networks.ts";
@@ -153,7 +153,9 @@ function takePorts(
   endpoint: { readonly name: string; readonly id: string },
   undo: Undo,
 ): readonly PortMapping[] {
-  const wishes = request.ports.map((port) => portWish(port, bridge.options.hostBinding, addresses));
+  // Pods are reached by the addresses that they have.
+  const crosses = !isRouted(bridge.options) && hasIpv6();
+  const wishes = request.ports.map((port) => portWish(port, bridge.options.hostBinding, addresses, crosses));
   try {
     const ports = runtime.ports.take(wishes);
     undo.push(() => runtime.ports.release(ports));
@@ -165,19 +167,21 @@ function takePorts(
   }
 }
 
-/** A port without an address is published on every IPv4 address, and on every IPv6 address of a container that has one. */
-function portWish(port: PortMapping, hostBinding: string, { ipv4, ipv6 }: Addresses): PortWish {
+const hasIpv6 = (): boolean => existsSync("/proc/net/if_inet6");
+
+/** A port without an address is published on every IPv4 and IPv6 address; `crosses`: on the latter of a container with IPv4 only too. */
+function portWish(port: PortMapping, hostBinding: string, { ipv4, ipv6 }: Addresses, crosses: boolean): PortWish {
   const { hostAddress } = port;
   if (hostAddress === "") {
-    const both = ipv6 !== "" && hostBinding === "0.0.0.0";
+    const both = (ipv6 !== "" || (crosses && port.protocol !== "sctp")) && hostBinding === "0.0.0.0";
     const v4 = { hostAddress: hostBinding, address: ipv4 };
-    return { port, ends: both ? [v4, { hostAddress: "::", address: ipv6 }] : [v4] };
+    return { port, ends: both ? [v4, { hostAddress: "::", address: ipv6 || ipv4 }] : [v4] };
   }
   if (isIP(hostAddress) === 0) throw new GantryError("invalid", `invalid IP address: ${hostAddress}`);
-  if (hostAddress.includes(":") && ipv6 === "") {
+  if (hostAddress.includes(":") && ipv6 === "" && (!crosses || port.protocol === "sctp")) {
     throw new GantryError("unsupported", `publishing on ${hostAddress}: the network has no IPv6`);
   }
-  return { port, ends: [{ hostAddress, address: hostAddress.includes(":") ? ipv6 : ipv4 }] };
+  return { port, ends: [{ hostAddress, address: hostAddress.includes(":") ? ipv6 || ipv4 : ipv4 }] };
 }
 
 export function plugIn(
@@ -223,11 +227,23 @@ function publish(runtime: Runtime, endpoint: StoredEndpoint, undo: Undo): void {
   forgetUdpFlows(runtime, ports);
 }
 
-export function publishedPorts({ ipv4, ipv6, ports }: Endpoint): PublishedPort[] {
-  return ports.map(({ protocol, hostAddress, hostPort, containerPort }) => {
-    const address = hostAddress.includes(":") ? ipv6 : ipv4;
-    return { protocol, hostAddress, hostPort, address, containerPort };
-  });
+/** The container's address that a port leads to. */
+export function targetOf({ ipv4, ipv6 }: Endpoint, { hostAddress }: PortMapping): string {
+  return hostAddress.includes(":") ? ipv6 || ipv4 : ipv4;
+}
+
+/** Ports that rules publish: not those that are passed on (port-proxy.ts). */
+export function publishedPorts(endpoint: Endpoint): PublishedPort[] {
+  return endpoint.ports
+    .map((port) => ({ ...port, address: targetOf(endpoint, port) }))
+    .filter(({ hostAddress, address }) => !isCrossing(hostAddress, address))
+    .map(({ protocol, hostAddress, hostPort, address, containerPort }) => ({
+      protocol,
+      hostAddress,
+      hostPort,
+      address,
+      containerPort,
+    }));
 }
 
 /** A datagram flow lives on by its old translation for as long as it is used: it must be looked at anew. */

@@ -77,7 +77,7 @@ function define(runtime: Runtime, config: NetworkConfig): Network {
   if (other) throw new GantryError("conflict", `the bridge ${bridge} belongs to network ${other.network.name} already`);
   if (runtime.rtnetlink.link(bridge)) throw new GantryError("conflict", `a link named ${bridge} exists already`);
   const ipam = resolveRanges(config, takenRanges(runtime), routedRanges(runtime), runtime.random);
-  return { ...config, ...base, ipam, bridge };
+  return { ...config, ...base, ipam, askedIpam: config.ipam, bridge };
 }
 
 function takenRanges({ networks }: Runtime): Prefix[] {

@@ -5,7 +5,7 @@ import { close, isSyscallError } from "#linux/syscalls.ts";
 import { bridgeAlias } from "../bridge/bridge-link.ts";
 import { restoreForwarding } from "../bridge/forwarding.ts";
 import type { StoredEndpoint } from "../state/network-files.ts";
-import { detach, netnsIdentity, plugIn, publishedPorts } from "./attach.ts";
+import { detach, netnsIdentity, plugIn, publishedPorts, targetOf } from "./attach.ts";
 import { bringUp, liveNetwork } from "./live-network.ts";
 import { bootId, type LiveNetwork, type Runtime } from "./runtime.ts";
 
@@ -37,7 +37,7 @@ export function restoreEndpoints(runtime: Runtime): void {
     runtime.endpoints.set(endpoint.id, endpoint);
     takeAgain(live, endpoint);
     for (const port of endpoint.ports) {
-      if (runtime.ports.retake(port)) continue;
+      if (runtime.ports.retake(port, targetOf(endpoint, port))) continue;
       runtime.logger.warn(
         { port: port.hostPort, owner: endpoint.owner },
         "another process took a published port while Gantry was down",

@@ -85,7 +85,7 @@ test("every part of a full request arrives", () => {
       Ulimits: [{ Name: "nofile", Soft: 1, Hard: 2 }],
       Sysctls: { "net.core.somaxconn": "5" },
       DeviceCgroupRules: ["c 1:3 r"],
-      LogConfig: { Type: "local" },
+      LogConfig: { Type: "local", Config: { compress: "false" } },
       Init: true,
       PidMode: "host",
       CgroupnsMode: "host",
@@ -129,10 +129,13 @@ test("what Docker refuses", () => {
   );
   refused({ HostConfig: { NetworkMode: "container:gone" } }, "No such container: gone");
   refused(
-    { NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: "172.17.0.9" } } } } },
-    /user specified IP address is supported on user defined networks only/,
+    { HostConfig: { LogConfig: { Type: "json-file", Config: { "max-file": "0" } } } },
+    "max-file cannot be less than 1",
   );
-  refused({ HostConfig: { LogConfig: { Type: "syslog" } } }, "logger: no log driver named 'syslog' is registered");
+  refused(
+    { HostConfig: { LogConfig: { Type: "syslog" } } },
+    'error looking up logging plugin syslog: plugin "syslog" not found',
+  );
   refused(
     { HostConfig: { LogConfig: { Type: "json-file", Config: { nope: "1" } } } },
     "unknown log opt 'nope' for json-file log driver",

@@ -56,7 +56,7 @@ export function containerConfig(inputs: ConfigInputs): ContainerConfig {
     ...hardwareOf(host),
     restartPolicy: parseRestartPolicy(host.RestartPolicy, host.AutoRemove ?? false),
     autoRemove: host.AutoRemove ?? false,
-    log: logOf(host.LogConfig),
+    log: logOf(host.LogConfig, config),
     ...(host.Annotations && { annotations: { ...host.Annotations } }),
     origin: { docker: { Config: configDocument(config), HostConfig: hostConfigDocument(host) } },
   };

@@ -12,6 +12,7 @@ import type { Image } from "#images/image-store.ts";
 import type { Deps } from "../../deps.ts";
 import { jsonBody, type Handler } from "../../http/call.ts";
 import { json } from "../../http/reply.ts";
+import { checkStaticAddresses } from "../../networks/static-addresses.ts";
 import { adjustToVersion } from "./adjust.ts";
 import { containerConfig } from "./container-config.ts";
 import { mountRequests, prepareMounts } from "./mounts.ts";
@@ -57,6 +58,8 @@ export async function createContainer(
   const limits = checkResources(adjusted.documents.hostConfig, deps.host.limits, false);
   const find = deps.engine.find.bind(deps.engine);
   const host = pinModes(limits.resources, find);
+  if (!asked.Image && !asked.Cmd?.length && !asked.Entrypoint?.length)
+    throw new GantryError("invalid", "no command specified");
   const image = findImage(deps, asked.Image ?? "", options.platform);
   const config = mergeImageConfig(asked, image.config.config ?? {});
   const { security, warnings: securityWarnings } = securityOf(host, deps.host);
@@ -75,6 +78,10 @@ export async function createContainer(
   };
   // Everything that can be refused is, before a volume is made.
   const checked = containerConfig({ ...inputs, mounts: [] });
+  for (const attachment of checked.networks) {
+    const { network } = attachment;
+    checkStaticAddresses(deps.networks.find(network), attachment, `invalid config for network ${network}: `);
+  }
   const mounts = await prepareMounts(requests, deps.engine.volumes, deps.images);
   const container = await deps.engine.create({ ...checked, mounts });
   return {

@@ -15,6 +15,8 @@ export function hostConfigDocument(host: DockerHostConfig): Record<string, unkno
       Name: host.RestartPolicy?.Name || "no",
       MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
     },
+    SecurityOpt:
+      host.SecurityOpt ?? (privileged || host.IpcMode === "host" || host.PidMode === "host" ? NO_LABELS : null),
     IpcMode: host.IpcMode || "private",
     CgroupnsMode: host.CgroupnsMode || (privileged ? "host" : "private"),
     ShmSize: host.ShmSize || DEFAULT_SHM_BYTES,
@@ -23,6 +25,9 @@ export function hostConfigDocument(host: DockerHostConfig): Record<string, unkno
     ReadonlyPaths: host.ReadonlyPaths ?? (privileged ? null : READONLY_PATHS),
   };
 }
+
+/** Docker takes SELinux labels off containers that share the host's namespaces, on hosts without SELinux too. */
+const NO_LABELS = ["label=disable"];
 
 const EMPTY_HOST_CONFIG = {
   Binds: null,

@@ -1,6 +1,7 @@
 import { GantryError } from "#base/errors.ts";
-import type { ContainerConfig } from "#containers/engine.ts";
+import type { Container, ContainerConfig } from "#containers/engine.ts";
 import type { DockerHostConfig, DockerNetworkingConfig } from "#formats/docker-config.ts";
+import { exposedPorts } from "../network-settings.ts";
 import type { FindContainer } from "./namespaces.ts";
 
 /** `name:alias` links of the default bridge and of user-defined networks. Throws `invalid` in Docker's words. */
@@ -9,16 +10,20 @@ export function linksOf(
   networking: DockerNetworkingConfig,
   find: FindContainer,
 ): Pick<ContainerConfig, "links"> {
-  const specs = [
-    ...(host.Links ?? []),
-    ...Object.values(networking.EndpointsConfig ?? {}).flatMap(({ Links = [] }) => Links),
-  ];
-  if (specs.length === 0) return {};
-  return { links: specs.map((spec) => parseLink(spec, find)) };
+  const legacy = host.NetworkMode === "bridge";
+  const links = (host.Links ?? []).map((spec) => {
+    const { container, alias } = parseLink(spec, find);
+    return { id: container.id, alias, ...(legacy && { ports: exposedPorts(container) }) };
+  });
+  for (const spec of Object.values(networking.EndpointsConfig ?? {}).flatMap(({ Links = [] }) => Links)) {
+    const { container, alias } = parseLink(spec, find);
+    links.push({ id: container.id, alias });
+  }
+  return links.length > 0 ? { links } : {};
 }
 
 /** The form with a path (`/web:/me/alias`) is what inspect shows. */
-function parseLink(spec: string, find: FindContainer): { id: string; alias: string } {
+function parseLink(spec: string, find: FindContainer): { container: Container; alias: string } {
   const [name = "", given, ...rest] = spec.split(":");
   if (name === "" || rest.length > 0)
     throw new GantryError("invalid", `bad format for links: ${spec}`, { field: "Links" });
@@ -28,5 +33,5 @@ function parseLink(spec: string, find: FindContainer): { id: string; alias: stri
     throw new GantryError("invalid", `could not get container for ${name}: No such container: ${name}`, {
       field: "Links",
     });
-  return { id: container.id, alias: (given || name).split("/").at(-1) ?? name };
+  return { container, alias: (given || name).split("/").at(-1) ?? name };
 }

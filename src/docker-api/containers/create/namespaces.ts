@@ -54,12 +54,16 @@ function ipcKind(mode: string | undefined): "private" | "shareable" | "host" | "
   return mode === "shareable" || mode === "host" || mode === "none" ? mode : "private";
 }
 
-function joined(mode: string | undefined, find: FindContainer): { kind: "container"; id: string } | undefined {
+function joined(
+  mode: string | undefined,
+  find: FindContainer,
+  doing = "",
+): { kind: "container"; id: string } | undefined {
   const reference = /^container:(.+)$/.exec(mode ?? "")?.[1];
   if (reference === undefined) return undefined;
   const container = find(reference);
   // Not Docker's 404: the CLI would take it for a missing image, and pull.
-  if (!container) throw new GantryError("invalid", `No such container: ${reference}`, { reference });
+  if (!container) throw new GantryError("invalid", `${doing}No such container: ${reference}`, { reference });
   return { kind: "container", id: container.id };
 }
 
@@ -67,7 +71,7 @@ function joined(mode: string | undefined, find: FindContainer): { kind: "contain
 export function pinModes(host: DockerHostConfig, find: FindContainer): DockerHostConfig {
   const pinned = { ...host };
   for (const field of ["NetworkMode", "PidMode", "IpcMode"] as const) {
-    const target = joined(host[field], find);
+    const target = joined(host[field], find, field === "NetworkMode" ? "joining network namespace of container: " : "");
     if (target) pinned[field] = `container:${target.id}`;
   }
   return pinned;

@@ -124,7 +124,9 @@ function column(name: string): Column {
   const key = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
   const found = Object.hasOwn(COLUMNS, key) ? COLUMNS[key] : undefined;
   if (!found)
-    throw new GantryError("unsupported", `ps column ${JSON.stringify(name)} is not supported`, { field: "ps_args" });
+    throw new GantryError("internal", `ps: error: unknown user-defined format specifier ${JSON.stringify(name)}`, {
+      field: "ps_args",
+    });
   return found;
 }
 

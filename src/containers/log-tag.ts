@@ -1,0 +1,2 @@
+/** Tags of logs, checked before a container is made. */
+export { unknownTagField } from "./logs/log-attributes.ts";
