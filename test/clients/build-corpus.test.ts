@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { before, test } from "node:test";
 import { dockerOk } from "#test/docker-cli.ts";
+import { comparable, peerOutcome, peerTree } from "#test/build-peer.ts";
 import { ask, buildCase, corpusCases, plainConfig, treeOf, type CorpusCase } from "#test/build-corpus.ts";
 import { startGantry, type TestGantry } from "#test/gantry.ts";
 import { testImage } from "#test/images.ts";
@@ -81,3 +82,35 @@ test(`${cases.length} Dockerfiles give what they must`, async (t) => {
   assert.equal(failures.join("\n"), "");
   assert(cases.length >= 60);
 });
+
+const [cli = "", peerSocket = ""] = (process.env["GANTRY_BUILD_PEER"] ?? "").split(",");
+
+test(
+  "another engine gives the same",
+  { skip: cli === "" ? "GANTRY_BUILD_PEER is not set" : false, timeout: 900_000 },
+  async (t) => {
+    const peer = { cli, socket: peerSocket };
+    const loaded = await gantry.run("env", [
+      `DOCKER_HOST=unix://${peerSocket}`,
+      cli,
+      "load",
+      "-i",
+      await testImage("busybox"),
+    ]);
+    assert.equal(loaded.code, 0, loaded.stderr);
+    const theirs = new Set(await peerTree(peer, "busybox"));
+    let same = 0;
+    for (const one of cases) {
+      const wanted = comparable(readFileSync(join(one.directory, "golden.txt"), "utf8"));
+      const found = await peerOutcome(peer, one, theirs);
+      const bothFail = wanted[0]?.startsWith("error: ") && found[0]?.startsWith("error: ");
+      if (wanted.join("\n") === found.join("\n")) same++;
+      else if (bothFail) t.diagnostic(`${one.name}: both refuse it\n  ours   ${wanted[0]}\n  theirs ${found[0]}`);
+      else {
+        const only = (a: string[], b: string[]): string => a.filter((line) => !b.includes(line)).join("\n    ");
+        t.diagnostic(`${one.name} differs\n  ours   ${only(wanted, found)}\n  theirs ${only(found, wanted)}`);
+      }
+    }
+    t.diagnostic(`${same} of ${cases.length} are the same`);
+  },
+);

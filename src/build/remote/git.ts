@@ -66,6 +66,8 @@ async function fetchRef(git: (...args: string[]) => Promise<string>, ref: string
   } catch (error) {
     if (!(error instanceof GantryError) || error.code !== "invalid") throw error;
     await git("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*");
+    // The server's HEAD is no branch of ours: what commit it is, the server says.
+    if (ref === "HEAD") return (await git("ls-remote", "origin", "HEAD")).split(/\s/, 1)[0] ?? "";
     return firstOf(git, [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref], error);
   }
 }
