@@ -22,6 +22,7 @@ import { kubeletRoutes, type RouteDeps } from "./server/routes.ts";
 import { streamTarget } from "./server/stream-routes.ts";
 import { usageReader, type UsageReader } from "./server/usage.ts";
 import { followManifests } from "./static-pods.ts";
+import { userRanges } from "./user-ranges.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
 import { podDirectories, removePodVolumes, unmountPodVolumes } from "./volumes/pod-volumes.ts";
 
@@ -40,7 +41,7 @@ export interface Kubelet {
   unmountVolumes(): Promise<void>;
 }
 
-export interface KubeletDeps extends Omit<NodeDeps, "pressures" | "pulled"> {
+export interface KubeletDeps extends Omit<NodeDeps, "pressures" | "pulled" | "usersOf"> {
   /** Every capability that the kernel knows, CAP_ names. */
   readonly allCapabilities: readonly string[];
   /** What the node's HTTPS API proves itself with. */
@@ -58,6 +59,7 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
     engine: nodeEngine(parts.engine, config.isFurther ? config.name : undefined),
     pressures: new Set<Pressure>(),
     pulled: imageGc.pulled,
+    usersOf: userRanges(parts.engine),
   };
   // Before the workers, whose own listeners look into it.
   const index = containerIndex(given.engine);

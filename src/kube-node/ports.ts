@@ -3,7 +3,8 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/logger.ts";
 import type { Random } from "#base/random.ts";
-import type { Engine } from "#containers/engine.ts";
+import type { Engine, UserNamespaceMaps } from "#containers/engine.ts";
+import type { Pod } from "#formats/kube-types.generated.ts";
 import type { ImageStore, RootMount } from "#images/image-store.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
@@ -68,6 +69,8 @@ export interface HostPort {
 export interface NodeDeps {
   /** What the node is short of now. */
   readonly pressures: Set<Pressure>;
+  /** The users of a pod that has its own (`hostUsers: false`). */
+  readonly usersOf: (pod: Pod) => UserNamespaceMaps | undefined;
   /** The kubelet pulled an image for a pod. */
   readonly pulled: (imageId: string) => void;
   readonly config: NodeConfig;

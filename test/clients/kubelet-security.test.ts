@@ -18,6 +18,34 @@ before(async () => {
 after(() => gantry.stop());
 
 describe("who a container is", () => {
+  test("hostUsers: false: root inside is nobody outside, no two pods share their users, volumes keep their owners", async () => {
+    const mine = (name: string): object =>
+      pod(name, {
+        hostUsers: false,
+        securityContext: { fsGroup: 3000 },
+        volumes: [{ name: "data", emptyDir: {} }],
+        containers: [
+          busybox("main", "id -u > /data/who; cat /data/who; sleep 600", {
+            volumeMounts: [{ name: "data", mountPath: "/data" }],
+          }),
+        ],
+      });
+    await apply(mine("own-users"), mine("other-users"));
+    const firsts: string[] = [];
+    for (const name of ["own-users", "other-users"]) {
+      await ready(name);
+      assert.equal(await sh(name, "cat /data/who; stat -c %u:%g /data/who"), "0\n0:3000\n");
+      const [inside, outside = "", count] = (await sh(name, "cat /proc/self/uid_map")).trim().split(/\s+/);
+      assert.deepEqual([inside, count], ["0", "65536"]);
+      firsts.push(outside);
+      const id = (await field(name, ".status.containerStatuses[0].containerID")).split("//")[1] ?? "";
+      const pid = (await ok(gantry.docker("inspect", "-f", "{{.State.Pid}}", id))).trim();
+      assert.match(await readFile(`/proc/${pid}/status`, "utf8"), new RegExp(`^Uid:\\t${outside}\\t`, "m"));
+    }
+    assert.ok(Number(firsts[0]) >= 65_536 && firsts[0] !== firsts[1], firsts.join(" "));
+    await kubectl("delete", "pod", "own-users", "other-users", "--now");
+  });
+
   test("user, groups, capabilities, no new privileges, a read-only root; the status tells the user", async () => {
     await apply(
       pod("who", {

@@ -57,7 +57,6 @@ function forbiddenSysctl({ spec }: Pod): string | undefined {
 }
 
 function unsupportedField({ spec }: Pod): string | undefined {
-  if (spec?.hostUsers === false) return "spec.hostUsers: false";
   if ((spec?.resourceClaims ?? []).length > 0) return "spec.resourceClaims";
   const lists = { containers: spec?.containers, initContainers: spec?.initContainers };
   for (const [list, containers] of Object.entries(lists)) {

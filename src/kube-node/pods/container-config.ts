@@ -1,6 +1,13 @@
 import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
-import type { ContainerConfig, MountConfig, Namespaces, NetworkAttachment, Security } from "#containers/engine.ts";
+import type {
+  ContainerConfig,
+  MountConfig,
+  Namespaces,
+  NetworkAttachment,
+  Security,
+  UserNamespaceMaps,
+} from "#containers/engine.ts";
 import { parseSignal } from "#formats/docker-signals.ts";
 import type { Image } from "#images/image-store.ts";
 import type { PortMapping } from "#network/networks.ts";
@@ -52,6 +59,8 @@ export interface ContainerInputs {
   readonly lowestOomScoreAdj: number;
   /** As of NodeConfig. */
   readonly netns: string | undefined;
+  /** The pod's own users; undefined: the machine's. */
+  readonly users: UserNamespaceMaps | undefined;
   /** Undefined: the default profile. */
   readonly seccomp: Security["seccomp"];
   /** All capabilities of the kernel, for privileged containers and `ALL`. */
@@ -103,6 +112,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
           ? { kind: "container", id: inputs.sandboxId }
           : { kind: "new" },
       cgroup: context.privileged ? "host" : "private",
+      ...(inputs.users ? { user: inputs.users } : {}),
     },
     networks: [],
     hostFiles: { hosts: inputs.hostsFile, resolvConf: inputs.resolvConfFile },
@@ -126,6 +136,7 @@ export function sandboxConfig(
     lowestOomScoreAdj: number;
     nodeName: string;
     netns: string | undefined;
+    users: UserNamespaceMaps | undefined;
   },
 ): ContainerConfig {
   const hostNetwork = pod.spec?.hostNetwork === true;
@@ -150,6 +161,7 @@ export function sandboxConfig(
       uts: hostNetwork && options.netns === undefined ? { kind: "host" } : { kind: "new" },
       pid: pod.spec?.hostPID ? { kind: "host" } : { kind: "new" },
       cgroup: "private",
+      ...(options.users ? { user: options.users } : {}),
     },
     networks: hostNetwork ? [] : [network],
     resources: { cpu: { shares: 2 } },
@@ -236,6 +248,8 @@ function mountsOf(container: Container, { pod, volumes, environment }: Container
       create: false,
       recursive: true,
       shallowReadonly: mount.recursiveReadOnly !== "Enabled" && mount.recursiveReadOnly !== "IfPossible",
+      // Its files belong to the same users inside as outside, whoever these are to the kernel.
+      mapIds: true,
       propagation: PROPAGATION[mount.mountPropagation ?? "None"] ?? "rprivate",
     };
   });
@@ -243,7 +257,16 @@ function mountsOf(container: Container, { pod, volumes, environment }: Container
 
 function terminationMount({ terminationMessagePath }: Container, source: string): MountConfig {
   const target = terminationMessagePath ?? DEFAULT_TERMINATION_PATH;
-  return { kind: "bind", source, target, readonly: false, create: false, recursive: false, propagation: "rprivate" };
+  return {
+    kind: "bind",
+    source,
+    target,
+    readonly: false,
+    create: false,
+    recursive: false,
+    mapIds: true,
+    propagation: "rprivate",
+  };
 }
 
 const PROPAGATION: Readonly<Record<string, string>> = {

@@ -60,6 +60,7 @@ async function startSandbox(state: PodState, attempt: number, observed: Observed
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
     nodeName: deps.config.name,
     netns: deps.config.netns,
+    users: deps.usersOf(pod),
   });
   const { id } = await deps.engine.create(config);
   try {

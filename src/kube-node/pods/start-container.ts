@@ -103,6 +103,7 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
     nodeMemoryBytes: deps.host.capacity().memoryBytes,
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
     netns: deps.config.netns,
+    users: deps.usersOf(pod),
   });
 }
 
