@@ -4,26 +4,27 @@ import { GantryError } from "#base/errors.ts";
 import { readCgroupFile, writeCgroupFile } from "./files.ts";
 
 /** Makes a version 1 directory and those above it. New ones in a cpuset inherit CPUs and nodes, without which nothing can join. */
-export function makeDirectoryV1(mountpoint: string, path: string, isCpuset: boolean): string {
-  let directory = mountpoint;
-  for (const name of components(path)) {
-    const above = directory;
-    directory = join(above, name);
-    const isNew = makeDirectory(directory);
-    if (isNew && isCpuset) inheritCpuset(above, directory);
-  }
-  return directory;
+export function makeDirectoryV1(mountpoint: string, path: string, isCpuset: boolean): void {
+  makeDirectories(mountpoint, path, isCpuset ? inheritCpuset : () => undefined);
 }
 
 /** Makes a version 2 directory and those above it, passing controllers down the way. */
-export function makeDirectoryV2(mountpoint: string, path: string): string {
-  let directory = mountpoint;
-  for (const name of components(path)) {
-    const above = directory;
-    directory = join(above, name);
-    if (makeDirectory(directory)) delegateControllers(above);
+export function makeDirectoryV2(mountpoint: string, path: string): void {
+  makeDirectories(mountpoint, path, delegateControllers);
+}
+
+/** From the lowest that is there downwards: those above are there for all but the first of many. */
+function makeDirectories(mountpoint: string, path: string, made: (above: string, directory: string) => void): void {
+  const names = components(path);
+  const place = (depth: number): string => join(mountpoint, ...names.slice(0, depth));
+  let depth = names.length;
+  let outcome = makeDirectory(place(depth));
+  while (outcome === "nothing above" && depth > 1) outcome = makeDirectory(place(--depth));
+  for (; outcome !== "nothing above"; outcome = makeDirectory(place(depth))) {
+    if (outcome === "made") made(place(depth - 1), place(depth));
+    if (depth++ === names.length) return;
   }
-  return directory;
+  throw new GantryError("unavailable", `there is no cgroup hierarchy at ${mountpoint}`);
 }
 
 /** Removes a cgroup directory and those below it; false when something in it still runs. */
@@ -67,12 +68,14 @@ function components(path: string): readonly string[] {
   return names;
 }
 
-function makeDirectory(directory: string): boolean {
+function makeDirectory(directory: string): "made" | "there" | "nothing above" {
   try {
     mkdirSync(directory, 0o755);
-    return true;
+    return "made";
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return "there";
+    if (code === "ENOENT") return "nothing above";
     throw error;
   }
 }
