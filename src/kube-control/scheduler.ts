@@ -13,11 +13,10 @@ import { podInfo } from "./scheduler/cluster/pod-info.ts";
 import { podCounts } from "./scheduler/cluster/pod-groups.ts";
 import { buildProfile, type ProfileConfig } from "./scheduler/config/build-profile.ts";
 import type { Plugin, PluginParts } from "./scheduler/config/registry.ts";
-import { rowCheck } from "./scheduler/framework/decide.ts";
+import { fitCheck } from "./scheduler/framework/decide.ts";
 import { httpExtender } from "./scheduler/extenders/http-extender.ts";
 import type { ExtenderConfig } from "./scheduler/extenders/extender.ts";
 import type { Cycle, EventInterest, QueueSortPlugin } from "./scheduler/framework/plugin.ts";
-import type { Verdict } from "./scheduler/framework/verdict.ts";
 import { bindByApi } from "./scheduler/run/bind.ts";
 import { bindingSlots } from "./scheduler/run/binding-slots.ts";
 import { likePods } from "./scheduler/framework/like-pods.ts";
@@ -36,6 +35,17 @@ import { workloadSelectors } from "./scheduler/run/workloads.ts";
 import { explain, type SchedulingExplanation } from "./scheduler/why/explain.ts";
 
 export type { SchedulingExplanation } from "./scheduler/why/explain.ts";
+export type { Plugin as SchedulerPlugin } from "./scheduler/config/registry.ts";
+export type {
+  Cycle,
+  EventInterest,
+  PermitResult,
+  PostFilterResult,
+  PreFilterResult,
+  RowFilter,
+  RowScorer,
+} from "./scheduler/framework/plugin.ts";
+export type { Verdict } from "./scheduler/framework/verdict.ts";
 export type { ProfileConfig } from "./scheduler/config/build-profile.ts";
 
 export interface SchedulerOptions {
@@ -181,8 +191,8 @@ function makeContext(
   return context;
 }
 
-function fitsOn(profile: Profile | undefined, cycle: Cycle): (row: number) => Verdict | undefined {
-  return profile ? rowCheck(profile, cycle) : () => undefined;
+function fitsOn(profile: Profile | undefined, cycle: Cycle): ReturnType<typeof fitCheck> {
+  return profile ? fitCheck(profile, cycle) : { fits: () => undefined, local: false };
 }
 
 function oneSort(profiles: Iterable<Profile>): QueueSortPlugin | undefined {

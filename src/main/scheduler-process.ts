@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parse } from "yaml";
 import { systemClock } from "#base/clock.ts";
 import { errorText, GantryError } from "#base/errors.ts";
@@ -12,13 +13,14 @@ import { inClusterCredentials } from "#kube-client/in-cluster.ts";
 import { credentialsOf, kubeconfigPaths, readKubeconfigs } from "#kube-client/kubeconfig-file.ts";
 import { runLeaderElection } from "#kube-client/leader-election.ts";
 import { readSchedulerConfig, type SchedulerConfig } from "#kube-control/scheduler-config.ts";
-import { startScheduler } from "#kube-control/scheduler.ts";
+import { startScheduler, type SchedulerOptions, type SchedulerPlugin } from "#kube-control/scheduler.ts";
 import { createLogger } from "./logger.ts";
 
 /** `gantry scheduler`: a scheduler of its own. Resolves with 0 when it was told to end, and with 1 when it lost the lead. */
 export async function runScheduler(serving: SchedulerServing): Promise<number> {
   const logger = createLogger(serving.logLevel);
   const config = configOf(serving);
+  const plugins = await loadPlugins(serving.plugins ?? []);
   const client = httpsClient(await credentialsFor(serving.kubeconfig ?? config.kubeconfig));
   // Timers alone do not hold the process, and a candidate only waits.
   const keepAlive = setInterval(() => undefined, 2 ** 31 - 1);
@@ -30,6 +32,7 @@ export async function runScheduler(serving: SchedulerServing): Promise<number> {
       clock: systemClock,
       profiles: config.profiles,
       extenders: config.extenders,
+      plugins,
       podInitialBackoffMs: config.podInitialBackoffMs,
       podMaxBackoffMs: config.podMaxBackoffMs,
     });
@@ -59,6 +62,23 @@ export async function runScheduler(serving: SchedulerServing): Promise<number> {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((done) => signal.addEventListener("abort", () => done(), { once: true }));
+}
+
+/** Every function that a module exports makes the plugin of its name. */
+async function loadPlugins(paths: readonly string[]): Promise<NonNullable<SchedulerOptions["plugins"]>> {
+  const plugins: Record<string, (args: object) => SchedulerPlugin> = {};
+  for (const path of paths) {
+    let module: Record<string, unknown>;
+    try {
+      module = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+    } catch (error) {
+      throw new GantryError("invalid", `--plugins ${path}: ${errorText(error)}`, {}, error);
+    }
+    for (const [name, make] of Object.entries(module)) {
+      if (typeof make === "function") plugins[name] = make as (args: object) => SchedulerPlugin;
+    }
+  }
+  return plugins;
 }
 
 async function credentialsFor(kubeconfig: string | undefined): Promise<Credentials> {

@@ -74,6 +74,7 @@ interface SchedulerFlags {
   readonly lockObjectName?: string;
   readonly lockObjectNamespace?: string;
   readonly schedulerName?: string;
+  readonly plugins?: readonly string[];
   readonly logLevel: string;
 }
 
@@ -87,6 +88,7 @@ function addSchedulerCommand(program: Command, ports: CliPorts, does: Parts["doe
     .option("--leader-elect-resource-name <name>", "the Lease that is fought for (kube-scheduler)")
     .option("--leader-elect-resource-namespace <name>", "its namespace (kube-system)")
     .option("--scheduler-name <name>", "the only profile's name, when the configuration does not list profiles")
+    .option("--plugins <module>", "a TypeScript or JavaScript module with plugins (docs/scheduling.md)", collect)
     .addOption(new Option("--lock-object-name <name>", "older name of --leader-elect-resource-name").hideHelp())
     .addOption(new Option("--lock-object-namespace <name>", "older name of the namespace's flag").hideHelp())
     .addOption(
@@ -107,6 +109,7 @@ function addSchedulerCommand(program: Command, ports: CliPorts, does: Parts["doe
         leaderElectResourceName: given.leaderElectResourceName ?? given.lockObjectName,
         leaderElectResourceNamespace: given.leaderElectResourceNamespace ?? given.lockObjectNamespace,
         schedulerName: given.schedulerName,
+        plugins: given.plugins?.map((path) => resolve(path)),
         logLevel: given.logLevel,
         signal: ending.signal,
       });

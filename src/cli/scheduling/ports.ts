@@ -8,6 +8,8 @@ export interface SchedulerServing {
   readonly leaderElectResourceName?: string;
   readonly leaderElectResourceNamespace?: string;
   readonly schedulerName?: string;
+  /** Modules whose exports are plugins of others, by name. */
+  readonly plugins?: readonly string[];
   readonly logLevel: string;
   /** Fires to end it. */
   readonly signal: AbortSignal;

@@ -59,6 +59,8 @@ export interface ClusterState {
   readonly waiting: Map<string, Set<PodInfo>>;
   /** Pending pods that have a node promised (status.nominatedNodeName), by uid. */
   readonly nominated: Map<string, Placement>;
+  /** The same by node name; both are changed by `nominations.ts` only. */
+  readonly nominatedByNode: Map<string, Set<Placement>>;
   readonly listeners: PlacementListener[];
 }
 
@@ -93,6 +95,7 @@ export function clusterState(): ClusterState {
     placements: new Map(),
     waiting: new Map(),
     nominated: new Map(),
+    nominatedByNode: new Map(),
     listeners: [],
   };
   return cluster;

@@ -29,7 +29,7 @@ import type { WeightedResource } from "../plugins/node-resources/strategies.ts";
 import { nodeUnschedulablePlugin } from "../plugins/node-unschedulable.ts";
 import { podAffinityPlugin, type PodAffinityArgs } from "../plugins/pod-affinity/plugin.ts";
 import { preemptionPlugin, type PreemptionArgs } from "../plugins/preemption/plugin.ts";
-import type { FitsOn } from "../plugins/preemption/trial.ts";
+import type { FitCheck } from "../plugins/preemption/trial.ts";
 import { prioritySortPlugin } from "../plugins/priority-sort.ts";
 import { schedulingGatesPlugin } from "../plugins/scheduling-gates.ts";
 import { taintTolerationPlugin } from "../plugins/taint-toleration.ts";
@@ -54,7 +54,7 @@ export interface PluginParts {
   /** Extended resources that an extender manages and that are not checked here. */
   readonly ignoredResources: readonly string[];
   readonly budgets: () => readonly PodDisruptionBudget[];
-  readonly fits: (cycle: Cycle) => FitsOn;
+  readonly fits: (cycle: Cycle) => FitCheck;
   readonly bindPod: BindPod;
   readonly extenders: readonly Extender[];
   readonly evict: (preemptor: PodInfo, victims: readonly PodInfo[], nodeName: string) => Promise<void>;
@@ -84,8 +84,11 @@ export const REGISTRY: Readonly<Record<string, PluginFactory>> = {
   TaintToleration: () => taintTolerationPlugin,
   NodeAffinity: (_, args: { readonly addedAffinity?: AddedAffinity }) => nodeAffinityPlugin(args.addedAffinity),
   NodePorts: () => nodePortsPlugin,
-  NodeResourcesFit: ({ ignoredResources }, args: FitArgs) =>
-    nodeResourcesFitPlugin({ ...args, ignoredResources: [...(args.ignoredResources ?? []), ...ignoredResources] }),
+  NodeResourcesFit: ({ cluster, ignoredResources }, args: FitArgs) =>
+    nodeResourcesFitPlugin(cluster, {
+      ...args,
+      ignoredResources: [...(args.ignoredResources ?? []), ...ignoredResources],
+    }),
   VolumeRestrictions: ({ cluster, volumes }) => volumeRestrictionsPlugin(cluster, volumes),
   NodeVolumeLimits: ({ cluster, volumes }) => nodeVolumeLimitsPlugin(cluster, volumes),
   VolumeBinding: (parts, args: VolumeBindingArgs) => volumeBindingPlugin(parts, args),

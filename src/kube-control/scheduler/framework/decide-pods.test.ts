@@ -6,6 +6,7 @@ import type { Node, Pod, PodAffinityTerm, PodSpec, TopologySpreadConstraint } fr
 import { selectorOfMap } from "#formats/selectors.ts";
 import { clusterState, nodeName, type ClusterState } from "../cluster/cluster-state.ts";
 import { setNode } from "../cluster/nodes.ts";
+import { nominate } from "../cluster/nominations.ts";
 import { podInfo } from "../cluster/pod-info.ts";
 import { place } from "../cluster/placements.ts";
 import { testProfile, type TestProfileOptions } from "../test/profile.ts";
@@ -433,7 +434,7 @@ describe("preemption", () => {
   test("a place that is promised is not taken by a lesser pod", () => {
     const state = cluster([A, C], [[pod({ cpu: "4" }), "c"]]);
     const promised = podInfo(high({ cpu: "4" }));
-    state.nominated.set(promised.uid, { info: promised, nodeName: "a" });
+    nominate(state, promised, "a");
     assert.equal(outcome(state, pod({ cpu: "1", priority: 1 })), "0/2 nodes are available: 2 Insufficient cpu.");
     assert.equal(outcome(state, pod({ cpu: "1", priority: 200 })), "a");
     assert.equal(nodeName(state, 0), "a");

@@ -1,5 +1,6 @@
 import type { Random } from "#base/random.ts";
 import { nodeName } from "../cluster/cluster-state.ts";
+import { nominatedOn } from "../cluster/nominations.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { diagnose, feasibleRows, firstObjection, prepareFilters, type PreparedFilters } from "./find-feasible.ts";
 import type { LikePods } from "./like-pods.ts";
@@ -33,12 +34,11 @@ export function decide(profile: Profile, cycle: Cycle, random: Random, memory?: 
   const { prepared } = preparation;
   const promised = promisedRow(profile, cycle, prepared);
   if (promised !== undefined) return placedOn(cycle, promised);
-  const nominated = nominatedAbove(cluster, cycle.pod);
   const local = prepared.localCount === prepared.filters.length;
   const all = profile.percentageOfNodesToScore >= 100;
   // Pods for one node each are all different kinds.
-  if (memory && all && prepared.named.length === 0 && (local || nominated.length === 0)) {
-    return memory.decide(cycle, prepared, nominated, random);
+  if (memory && all && prepared.named.length === 0 && (local || nominatedAbove(cluster, cycle.pod).length === 0)) {
+    return memory.decide(cycle, prepared, random);
   }
   const found = feasible(profile, cycle);
   if (found.kind === "unschedulable") return found;
@@ -108,13 +108,25 @@ function filterRows(profile: Profile, cycle: Cycle): Feasible {
 
 /** Whether one node will do, as the cluster stands whenever it is asked; undefined: it will. */
 export function rowCheck(profile: Profile, cycle: Cycle): (row: number) => Verdict | undefined {
-  const nominated = nominatedAbove(cycle.cluster, cycle.pod);
   const check = freshCheck(profile, cycle);
-  if (nominated.length === 0) return check;
   return (row) => {
-    const here = nominated.filter((each) => cycle.cluster.rowByName.get(each.nodeName) === row);
-    return withSeated(cycle.cluster, here, () => check(row)) ?? (here.length > 0 ? check(row) : undefined);
+    const here = nominatedOn(cycle.cluster, row, cycle.pod);
+    if (here.length === 0) return check(row);
+    return withSeated(cycle.cluster, here, () => check(row)) ?? check(row);
   };
+}
+
+/** The same for trials, with whether its answers hang on the node alone. */
+export function fitCheck(
+  profile: Profile,
+  cycle: Cycle,
+): { readonly fits: (row: number) => Verdict | undefined; readonly local: boolean } {
+  const preparation = prepareFilters(profile.filters, cycle);
+  const local =
+    preparation.kind === "filters" &&
+    preparation.prepared.localCount === preparation.prepared.filters.length &&
+    preparation.prepared.named.length === 0;
+  return { fits: rowCheck(profile, cycle), local };
 }
 
 /** Local filters look at the node itself whenever they are asked; others have to be prepared anew. */

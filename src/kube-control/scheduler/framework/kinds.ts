@@ -1,9 +1,11 @@
 import { ROWS_REMEMBERED, type ClusterState } from "../cluster/cluster-state.ts";
+import { nominatedOn } from "../cluster/nominations.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
 import { podSignature } from "../cluster/signature.ts";
 import type { Verdicts } from "./diagnosis.ts";
 import { firstObjection, type PreparedFilters } from "./find-feasible.ts";
-import type { Cycle, RowScorer } from "./plugin.ts";
+import { withSeated } from "./nominated.ts";
+import type { Cycle, RowFilter, RowScorer } from "./plugin.ts";
 import type { Profile, WeightedScore } from "./profile.ts";
 import { scoreBuckets, type ScoreBuckets } from "./score-buckets.ts";
 import { concerns } from "./score.ts";
@@ -44,7 +46,8 @@ const MAX_KINDS = 32;
 export function kindTable(profile: Profile): (cycle: Cycle, prepared: PreparedFilters) => Kind {
   const kinds = new Map<string, Kind>();
   const kindOf = (cluster: ClusterState, pod: PodInfo, cycle: Cycle): Kind => {
-    const signature = podSignature(pod);
+    // By priority, too: who is less important may not take a place that is promised.
+    const signature = `${pod.priority}\n${podSignature(pod)}`;
     let kind = kinds.get(signature);
     if (!kind || kind.capacity < cluster.capacity) kind = emptyKind(profile, cycle);
     kinds.delete(signature);
@@ -109,7 +112,7 @@ function judging(kind: Kind, cycle: Cycle, { filters, localCount }: PreparedFilt
   return (row) => {
     forget(kind, row);
     if (!cluster.nodes[row]) return;
-    const objection = firstObjection(local, row);
+    const objection = firstObjection(local, row) ?? takenBy(cycle, local, row);
     if (objection !== undefined) {
       object(kind, row, objection);
       return;
@@ -123,6 +126,13 @@ function judging(kind: Kind, cycle: Cycle, { filters, localCount }: PreparedFilt
       histogram.set(score, (histogram.get(score) ?? 0) + 1);
     }
   };
+}
+
+/** What speaks against a node once the pods that were promised it are there. */
+function takenBy(cycle: Cycle, filters: readonly RowFilter[], row: number): Verdict | undefined {
+  const promised = nominatedOn(cycle.cluster, row, cycle.pod);
+  if (promised.length === 0) return undefined;
+  return withSeated(cycle.cluster, promised, () => firstObjection(filters, row));
 }
 
 function object(kind: Kind, row: number, verdict: Verdict): void {

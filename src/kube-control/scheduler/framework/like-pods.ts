@@ -1,9 +1,8 @@
 import type { Random } from "#base/random.ts";
-import { nodeName, type ClusterState, type Placement } from "../cluster/cluster-state.ts";
+import { nodeName } from "../cluster/cluster-state.ts";
 import type { Decision } from "./decide.ts";
 import { diagnose, firstObjection, type PreparedFilters } from "./find-feasible.ts";
 import { kindTable, verdictsOf, type Kind } from "./kinds.ts";
-import { withSeated } from "./nominated.ts";
 import type { Cycle, RowScorer } from "./plugin.ts";
 import type { Profile, WeightedScore } from "./profile.ts";
 import {
@@ -21,10 +20,10 @@ import type { Verdict } from "./verdict.ts";
 /** What is remembered for pods that come in numbers: of a thousand like pods each judges only the nodes that the one before changed. */
 export interface LikePods {
   /**
-   * Decides as without memory would be decided. `nominated`: pods whose places are not to be taken; with any, every filter must be local. No filter may
-   * have named its nodes, and every feasible node is compared.
+   * Decides as without memory would be decided. With pods that have places promised, every filter must be local; no filter may have named its nodes;
+   * and every feasible node is compared.
    */
-  decide(cycle: Cycle, prepared: PreparedFilters, nominated: readonly Placement[], random: Random): Decision;
+  decide(cycle: Cycle, prepared: PreparedFilters, random: Random): Decision;
 }
 
 /** Makes an empty memory for a profile over one cluster. */
@@ -33,14 +32,14 @@ export function likePods(profile: Profile): LikePods {
   const scratch = scratchArrays();
   const others = profile.scores.filter(({ plugin }) => !plugin.local);
   return {
-    decide(cycle, prepared, nominated, random) {
+    decide(cycle, prepared, random) {
       const kind = kindOf(cycle, prepared);
       const local = prepared.localCount === prepared.filters.length;
       if (local && kind.passing.size === 0) return refused(cycle, prepared, kind);
       const scorers = others.filter(({ plugin }) => concerns(plugin, cycle));
       const even = kind.varying.every(({ histogram }) => histogram.size <= 1);
-      if (local && scorers.length === 0 && even) return pickFrom(cycle, prepared, kind, nominated, random);
-      return compare(cycle, prepared, kind, scorers, nominated, random, scratch);
+      if (local && scorers.length === 0 && even) return pickFrom(cycle, kind, random);
+      return compare(cycle, prepared, kind, scorers, random, scratch);
     },
   };
 }
@@ -50,53 +49,11 @@ function refused({ cluster }: Cycle, prepared: PreparedFilters, kind: Kind): Dec
 }
 
 /** Nothing but the local plugins' fixed scores tells nodes apart: the highest is known. */
-function pickFrom(
-  cycle: Cycle,
-  prepared: PreparedFilters,
-  kind: Kind,
-  nominated: readonly Placement[],
-  random: Random,
-): Decision {
+function pickFrom(cycle: Cycle, kind: Kind, random: Random): Decision {
   const { passing } = kind;
-  const hosts = rowsOf(cycle.cluster, nominated);
-  const full: { row: number; score: number; verdict: Verdict }[] = [];
-  try {
-    for (let row = passing.pick(random.next); row >= 0; row = passing.pick(random.next)) {
-      const verdict = takenBy(hosts.get(row), cycle, prepared, row);
-      if (verdict === undefined) {
-        const scores = passing.size === 1 ? undefined : bestOf(cycle, kind);
-        return { kind: "placed", row, nodeName: nodeName(cycle.cluster, row), scores };
-      }
-      full.push({ row, score: passing.scoreOf(row), verdict });
-      passing.remove(row);
-    }
-  } finally {
-    for (const { row, score } of full) passing.set(row, score);
-  }
-  const verdicts = new Map([...verdictsOf(kind), ...full.map(({ row, verdict }) => [row, verdict] as const)]);
-  return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };
-}
-
-function rowsOf({ rowByName }: ClusterState, nominated: readonly Placement[]): Map<number, Placement[]> {
-  const rows = new Map<number, Placement[]>();
-  for (const each of nominated) {
-    const row = rowByName.get(each.nodeName);
-    if (row === undefined) continue;
-    const here = rows.get(row);
-    if (here) here.push(each);
-    else rows.set(row, [each]);
-  }
-  return rows;
-}
-
-/** What speaks against a node once the pods that were promised it are there. */
-function takenBy(
-  nominated: readonly Placement[] | undefined,
-  { cluster }: Cycle,
-  { filters }: PreparedFilters,
-  row: number,
-): Verdict | undefined {
-  return nominated && withSeated(cluster, nominated, () => firstObjection(filters, row));
+  const row = passing.pick(random.next);
+  const scores = passing.size === 1 ? undefined : bestOf(cycle, kind);
+  return { kind: "placed", row, nodeName: nodeName(cycle.cluster, row), scores };
 }
 
 /** The best nodes when all of a plugin's normalized scores are the same. */
@@ -151,23 +108,19 @@ function compare(
   prepared: PreparedFilters,
   kind: Kind,
   scorers: readonly WeightedScore[],
-  nominated: readonly Placement[],
   random: Random,
   scratch: Scratch,
 ): Decision {
   const { cluster } = cycle;
   const filters = prepared.filters.slice(prepared.localCount);
-  const hosts = rowsOf(cluster, nominated);
-  const objects = (row: number): Verdict | undefined =>
-    firstObjection(filters, row) ?? (hosts.size > 0 ? takenBy(hosts.get(row), cycle, prepared, row) : undefined);
   const all = scratch.rows(cluster.rows.length);
   let count = 0;
   const { passing } = kind;
-  const none = filters.length === 0 && hosts.size === 0;
+  const none = filters.length === 0;
   for (const row of cluster.rows) {
-    if (passing.has(row) && (none || objects(row) === undefined)) all[count++] = row;
+    if (passing.has(row) && (none || firstObjection(filters, row) === undefined)) all[count++] = row;
   }
-  if (count === 0) return refusedByOthers(cycle, prepared, kind, objects);
+  if (count === 0) return refusedByOthers(cycle, prepared, kind);
   const rows = all.subarray(0, count);
   const row = count === 1 ? (rows[0] ?? 0) : undefined;
   if (row !== undefined) return { kind: "placed", row, nodeName: nodeName(cluster, row), scores: undefined };
@@ -212,15 +165,11 @@ function withFixed(score: NodeScore, cycle: Cycle, kind: Kind): NodeScore {
   return { ...score, total: score.total + missing, byPlugin: { ...more, ...score.byPlugin } };
 }
 
-function refusedByOthers(
-  cycle: Cycle,
-  prepared: PreparedFilters,
-  kind: Kind,
-  objects: (row: number) => Verdict | undefined,
-): Decision {
+function refusedByOthers(cycle: Cycle, prepared: PreparedFilters, kind: Kind): Decision {
+  const filters = prepared.filters.slice(prepared.localCount);
   const verdicts = new Map<number, Verdict>(verdictsOf(kind));
   for (const row of cycle.cluster.rows) {
-    const objection = kind.passing.has(row) ? objects(row) : undefined;
+    const objection = kind.passing.has(row) ? firstObjection(filters, row) : undefined;
     if (objection) verdicts.set(row, objection);
   }
   return { kind: "unschedulable", diagnosis: diagnose(cycle.cluster, prepared, verdicts) };

@@ -1,6 +1,7 @@
 import { isGantryError } from "#base/errors.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import { kubeTime } from "#formats/kube-time.ts";
+import { endNomination } from "../cluster/nominations.ts";
 import type { PodInfo } from "../cluster/pod-info.ts";
 import type { SchedulerContext } from "./context.ts";
 
@@ -39,7 +40,7 @@ async function evict(context: SchedulerContext, preemptor: PodInfo, victim: PodI
 
 /** Less important pods that were promised this node choose anew. */
 function dropLesserPromises({ cluster }: SchedulerContext, preemptor: PodInfo, nodeName: string): void {
-  for (const [uid, promise] of cluster.nominated) {
-    if (promise.nodeName === nodeName && promise.info.priority < preemptor.priority) cluster.nominated.delete(uid);
+  for (const { info } of Array.from(cluster.nominatedByNode.get(nodeName) ?? [])) {
+    if (info.priority < preemptor.priority) endNomination(cluster, info.uid);
   }
 }

@@ -1,5 +1,7 @@
 import type { Pod } from "#formats/kube-types.generated.ts";
 import type { Handler } from "#kube-client/informer.ts";
+import type { Placement } from "../cluster/cluster-state.ts";
+import { endNomination, nominate } from "../cluster/nominations.ts";
 import { isTerminal, podInfo, type PodInfo } from "../cluster/pod-info.ts";
 import { place, unplace } from "../cluster/placements.ts";
 import type { EventAction } from "../framework/plugin.ts";
@@ -14,15 +16,16 @@ export function podHandler(context: SchedulerContext): Handler<Pod> {
       const uid = podInfo(pod).uid;
       context.queue.remove(uid);
       context.explanations.forget(uid);
-      context.cluster.nominated.delete(uid);
+      const promise = endNomination(context.cluster, uid);
       gone(context, uid, pod);
+      if (promise) promiseOver(context, promise);
     },
   };
 }
 
 function changed(context: SchedulerContext, before: Pod | undefined, after: Pod): void {
   const info = podInfo(after);
-  if (isTerminal(after) || after.spec?.nodeName) context.cluster.nominated.delete(info.uid);
+  if (isTerminal(after) || after.spec?.nodeName) endNomination(context.cluster, info.uid);
   if (isTerminal(after)) {
     context.queue.remove(info.uid);
     gone(context, info.uid, after);
@@ -47,11 +50,11 @@ function followPromise({ cluster }: SchedulerContext, info: PodInfo, before: Pod
   const nodeName = info.pod.status?.nominatedNodeName;
   if (before && before.status?.nominatedNodeName === nodeName) {
     const known = cluster.nominated.get(info.uid);
-    if (known) cluster.nominated.set(info.uid, { info, nodeName: known.nodeName });
+    if (known) nominate(cluster, info, known.nodeName);
     return;
   }
-  if (nodeName) cluster.nominated.set(info.uid, { info, nodeName });
-  else cluster.nominated.delete(info.uid);
+  if (nodeName) nominate(cluster, info, nodeName);
+  else endNomination(cluster, info.uid);
 }
 
 /** The pod runs on a node: whoever put it there. */
@@ -69,6 +72,12 @@ function assigned(context: SchedulerContext, info: PodInfo, nodeName: string): v
   if (actions.length > 0) {
     context.queue.changed({ resource: "AssignedPod", actions, before: known.info.pod, after: info.pod });
   }
+}
+
+/** The place that was kept for a pod is free for others, as if it had been there. */
+function promiseOver({ queue }: SchedulerContext, { info, nodeName }: Placement): void {
+  const before: Pod = { ...info.pod, spec: { containers: [], ...info.pod.spec, nodeName } };
+  queue.changed({ resource: "AssignedPod", actions: ["Delete"], before });
 }
 
 function gone(context: SchedulerContext, uid: string, pod: Pod): void {

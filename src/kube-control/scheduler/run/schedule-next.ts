@@ -1,4 +1,5 @@
 import { errorText } from "#base/errors.ts";
+import { endNomination, nominate } from "../cluster/nominations.ts";
 import { place, unplace } from "../cluster/placements.ts";
 import { decideWithExtenders } from "../extenders/decide.ts";
 import { decide, type Decision } from "../framework/decide.ts";
@@ -76,7 +77,7 @@ function assume(
 ): Promise<void> | undefined {
   const { context, profile, cycle, queued } = attempt;
   const { info } = queued;
-  context.cluster.nominated.delete(info.uid);
+  endNomination(context.cluster, info.uid);
   place(context.cluster, info, nodeName);
   context.assumed.add(info.uid);
   const permits: PermitResult[] = [];
@@ -164,8 +165,8 @@ function failed(
   nominatedNode?: string,
 ): void {
   const { info } = queued;
-  if (nominatedNode) context.cluster.nominated.set(info.uid, { info, nodeName: nominatedNode });
-  else if (nominatedNode === "") context.cluster.nominated.delete(info.uid);
+  if (nominatedNode) nominate(context.cluster, info, nominatedNode);
+  else if (nominatedNode === "") endNomination(context.cluster, info.uid);
   const reasons = reasonGroups(context.cluster, diagnosis);
   context.explanations.set(info.uid, { kind: "unschedulable", atMs: context.clock.now(), message, reasons });
   reportFailure(context, info, { reason: "Unschedulable", message, nominatedNode });

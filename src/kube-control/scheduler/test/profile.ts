@@ -7,7 +7,7 @@ import { imageTable } from "../cluster/images.ts";
 import { namespaceTable } from "../cluster/namespaces.ts";
 import { podCounts } from "../cluster/pod-groups.ts";
 import { buildProfile, type ProfileConfig } from "../config/build-profile.ts";
-import { rowCheck } from "../framework/decide.ts";
+import { fitCheck } from "../framework/decide.ts";
 import type { Profile } from "../framework/profile.ts";
 
 export interface TestProfileOptions {
@@ -39,7 +39,7 @@ export function testProfile(cluster: ClusterState, options: TestProfileOptions =
       },
       bindVolumes: () => Promise.resolve(),
       budgets: () => options.budgets ?? [],
-      fits: (cycle) => rowCheck(profile, cycle),
+      fits: (cycle) => fitCheck(profile, cycle),
       bindPod: () => Promise.resolve(),
       extenders: [],
       ignoredResources: [],

@@ -1,7 +1,9 @@
 import type { Node, Pod } from "#formats/kube-types.generated.ts";
 import { resourceAmounts } from "#formats/pod-requests.ts";
+import type { ClusterState } from "../../cluster/cluster-state.ts";
+import { nominatedOn } from "../../cluster/nominations.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
-import type { Cycle, FilterPlugin, RowFilter, ScorePlugin } from "../../framework/plugin.ts";
+import type { Cycle, EventInterest, FilterPlugin, RowFilter, ScorePlugin } from "../../framework/plugin.ts";
 import { verdict, type Verdict } from "../../framework/verdict.ts";
 import { resourceScorer, type ScoringStrategy } from "./strategies.ts";
 
@@ -25,13 +27,13 @@ const DEFAULT_STRATEGY: ScoringStrategy = {
 };
 
 /** A pod needs what it requests, of what the node's pods leave free; of the nodes that have it, those left freest (by default) score best. */
-export function nodeResourcesFitPlugin(args: FitArgs = {}): FilterPlugin & ScorePlugin {
+export function nodeResourcesFitPlugin(cluster: ClusterState, args: FitArgs = {}): FilterPlugin & ScorePlugin {
   const strategy = args.scoringStrategy ?? DEFAULT_STRATEGY;
   return {
     name: NAME,
     local: true,
     events: [
-      { resource: "AssignedPod", actions: ["Delete", "UpdatePodScaleDown"], helps: freesSome },
+      { resource: "AssignedPod", actions: ["Delete", "UpdatePodScaleDown"], helps: roomMaker(cluster) },
       { resource: "TargetPod", actions: ["UpdatePodScaleDown"] },
       { resource: "Node", actions: ["Add", "UpdateNodeAllocatable"], helps: nodeHasRoom },
     ],
@@ -99,8 +101,25 @@ function insufficiencies(): (lacking: number, unresolvable: boolean, wanted: rea
   };
 }
 
-/** A pod that went away or shrank helps when it had some of what the waiting pod asks for. */
-function freesSome(pod: PodInfo, { before }: { before?: object }): boolean {
+/** A pod that went away or shrank helps when there is room where it was, beside those that have been promised theirs. */
+function roomMaker(cluster: ClusterState): NonNullable<EventInterest["helps"]> {
+  return (pod, { before }) => {
+    const row = cluster.rowByName.get((before as Pod | undefined)?.spec?.nodeName ?? "");
+    if (row === undefined) return freesSome(pod, before);
+    const promised = nominatedOn(cluster, row, pod);
+    const slots = (cluster.resources.column("pods")?.allocatable[row] ?? 0) - (cluster.podCounts[row] ?? 0);
+    if (slots - promised.length < 1) return false;
+    for (const [name, amount] of pod.requests) {
+      const column = cluster.resources.column(name);
+      const taken = promised.reduce((sum, { info }) => sum + (info.requests.get(name) ?? 0), 0);
+      if (amount > (column?.allocatable[row] ?? 0) - (column?.requested[row] ?? 0) - taken) return false;
+    }
+    return true;
+  };
+}
+
+/** Of a node that is not there: it had some of what the waiting pod asks for. */
+function freesSome(pod: PodInfo, before: object | undefined): boolean {
   if (pod.requests.size === 0) return true;
   const freed = podRequestNames(before as Pod | undefined);
   return freed.size === 0 || Array.from(pod.requests.keys()).some((name) => freed.has(name));

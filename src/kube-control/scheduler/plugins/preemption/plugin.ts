@@ -7,7 +7,8 @@ import type { Cycle, PostFilterPlugin, PostFilterResult } from "../../framework/
 import { verdict, type Verdict } from "../../framework/verdict.ts";
 import type { Extender } from "../../extenders/extender.ts";
 import { agreed } from "./extenders.ts";
-import { tryNode, type FitsOn } from "./trial.ts";
+import { trialMemory, type TrialMemory } from "./trial-memory.ts";
+import { tryNode, type FitCheck } from "./trial.ts";
 import { pickVictims, type Victims } from "./victims.ts";
 
 const NAME = "DefaultPreemption";
@@ -24,7 +25,7 @@ export interface PreemptionParts {
   readonly budgets: () => readonly PodDisruptionBudget[];
   readonly extenders: readonly Extender[];
   /** Filters for the pod of a cycle, as the cluster stands whenever they are asked. */
-  readonly fits: (cycle: Cycle) => FitsOn;
+  readonly fits: (cycle: Cycle) => FitCheck;
   /** Deletes the victims and tells everybody, in the background. */
   readonly evict: (preemptor: PodInfo, victims: readonly PodInfo[], nodeName: string) => Promise<void>;
 }
@@ -32,17 +33,17 @@ export interface PreemptionParts {
 /** Makes room for a pod by deleting ones of lower priority, as few and as unimportant as will do. */
 export function preemptionPlugin(parts: PreemptionParts, args: PreemptionArgs = {}): PostFilterPlugin {
   const { minCandidateNodesPercentage = 10, minCandidateNodesAbsolute = 100 } = args;
+  const trials = trialMemory();
   return {
     name: NAME,
     postFilter(cycle, diagnosis) {
       const reason = whyNot(cycle, diagnosis);
       if (reason !== undefined) return { message: `preemption: ${reason}` };
-      const helpful = Array.from(diagnosis.verdicts).flatMap(([row, { code }]) =>
-        code === "Unschedulable" ? [row] : [],
-      );
+      const helpful: number[] = [];
+      for (const [row, { code }] of diagnosis.verdicts) if (code === "Unschedulable") helpful.push(row);
       const count = Math.trunc((helpful.length * minCandidateNodesPercentage) / 100);
       const wanted = Math.min(helpful.length, Math.max(count, minCandidateNodesAbsolute));
-      const { candidates, verdicts } = tryNodes(parts, cycle, helpful, wanted);
+      const { candidates, verdicts } = tryNodes(parts, trials, cycle, helpful, wanted);
       const decided = (left: readonly Victims[]): PostFilterResult => {
         const best = pickVictims(left);
         return best
@@ -72,18 +73,21 @@ function whyNot({ cluster, pod }: Cycle, diagnosis: Diagnosis): string | undefin
 /** Tries nodes from a random one on until enough candidates are found. */
 function tryNodes(
   parts: PreemptionParts,
+  trials: TrialMemory,
   cycle: Cycle,
   rows: readonly number[],
   wanted: number,
 ): { candidates: Victims[]; verdicts: Map<number, Verdict> } {
-  const fits = parts.fits(cycle);
+  const check = parts.fits(cycle);
   const budgets = parts.budgets();
+  const known = budgets.length === 0 && check.local ? trials.of(cycle) : undefined;
   const verdicts = new Map<number, Verdict>();
   const candidates: Victims[] = [];
   const offset = Math.floor(parts.random.next() * rows.length);
   for (let step = 0; step < rows.length && candidates.length < wanted; step++) {
     const row = rows[(offset + step) % rows.length] ?? 0;
-    const found = tryNode(cycle, row, fits, budgets);
+    const found = known?.get(row) ?? tryNode(cycle, row, check.fits, budgets);
+    known?.set(row, found);
     if ("pods" in found) candidates.push(found);
     else verdicts.set(row, found);
   }

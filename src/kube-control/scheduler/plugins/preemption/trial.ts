@@ -15,6 +15,12 @@ const NOTHING_TO_TAKE = verdict(
 /** Whether the pod fits on a node as the cluster stands, nominated pods included. */
 export type FitsOn = (row: number) => Verdict | undefined;
 
+export interface FitCheck {
+  readonly fits: FitsOn;
+  /** What it says of a node hangs on nothing but that node and the pod's kind. */
+  readonly local: boolean;
+}
+
 /**
  * The fewest, least important pods that would have to leave a node for the pod of the cycle to fit, found by trying on the cluster itself and putting
  * everything back; or why no leaving helps.

@@ -25,13 +25,27 @@ export type PodClaims =
     }
   | { readonly kind: "missing"; readonly reason: string };
 
+const NO_NAMES: readonly string[] = [];
+/** Read once for each version of a pod: it is asked for at every step. */
+const namesOf = new WeakMap<Pod, readonly string[]>();
+
 /** Names of the claims that a pod uses. */
-export function claimNames({ metadata, spec }: Pod): string[] {
-  if (!spec?.volumes) return [];
-  return spec.volumes.flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+export function claimNames(pod: Pod): readonly string[] {
+  if (!pod.spec?.volumes) return NO_NAMES;
+  let names = namesOf.get(pod);
+  if (!names) {
+    names = readNames(pod);
+    namesOf.set(pod, names);
+  }
+  return names;
+}
+
+function readNames({ metadata, spec }: Pod): readonly string[] {
+  const names = (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
     if (ephemeral) return [`${metadata.name ?? ""}-${name}`];
     return persistentVolumeClaim?.claimName ?? [];
   });
+  return names.length === 0 ? NO_NAMES : names;
 }
 
 /** Sorts a pod's claims (volumebinding.GetPodVolumeClaims). */
