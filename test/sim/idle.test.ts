@@ -41,7 +41,7 @@ test("a running deployment, a service and an unschedulable pod cost nothing but 
   );
   await clock.advance(700_000);
   const resources = (await cluster.discovery.resources()).filter(
-    ({ verbs, resource }) => verbs.includes("list") && !["leases", "events"].includes(resource),
+    ({ verbs, resource }) => verbs.includes("watch") && !["leases", "events"].includes(resource),
   );
   const revisions = async (): Promise<string[]> =>
     (await Promise.all(resources.map((resource) => client.list(resource)))).flatMap(({ items }) =>
@@ -62,5 +62,6 @@ test("a running deployment, a service and an unschedulable pod cost nothing but 
   }
   const changed = (await revisions()).filter((each) => !before.includes(each));
   assert.deepEqual(changed, []);
-  assert.ok(gaps.length <= 40, `${gaps.length} wakeups in 250 s: ${gaps.join()}`);
+  // Two nodes, each every ten seconds in its own rhythm, and a deadline or two.
+  assert.ok(gaps.length <= 54, `${gaps.length} wakeups in 250 s: ${gaps.join()}`);
 });

@@ -11,11 +11,20 @@ export interface Write {
   readonly namespace: string;
   readonly name: string;
   readonly object: object | undefined;
+  /** It changed nothing: the object was so already. */
+  readonly idle?: boolean;
 }
 
 export interface ObservedClient extends KubeClient {
   /** Nothing that is asked from now on, or answered, reaches the other side. */
   die(): void;
+}
+
+function sameVersion(sent: object | undefined, answer: unknown): boolean {
+  const versionOf = (value: unknown): string | undefined =>
+    (value as { metadata?: { resourceVersion?: string } } | undefined)?.metadata?.resourceVersion;
+  const version = versionOf(sent);
+  return version !== undefined && version === versionOf(answer);
 }
 
 export function observedClient(
@@ -36,7 +45,7 @@ export function observedClient(
     check();
     const result = await run();
     // One that had been sent before the end is done all the same.
-    if (!grave.signal.aborted) onWrite(told, self);
+    if (!grave.signal.aborted) onWrite({ ...told, idle: sameVersion(told.object, result) }, self);
     check();
     return result;
   };

@@ -31,7 +31,9 @@ export function transcript(startMs: number): Transcript {
       const { verb, resource, subresource, name } = write;
       const at = ((nowMs - startMs) / 1000).toFixed(3).padStart(9);
       const what = subresource === "" ? resource : `${resource}/${subresource}`;
-      lines.push(`${at}  ${verb.padEnd(6)} ${what.padEnd(28)} ${plain(name).padEnd(24)} ${told(write)}`.trimEnd());
+      lines.push(
+        `${at}  ${verb.padEnd(6)} ${what.padEnd(28)} ${plain(name).padEnd(24)} ${told(write)}${write.idle ? "  (as it was)" : ""}`.trimEnd(),
+      );
     },
     text: () => `${lines.join("\n")}\n`,
   };

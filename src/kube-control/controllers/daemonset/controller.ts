@@ -21,7 +21,7 @@ import {
 import { isNamespaceTerminating, podControl, podFromTemplate, type PodControl } from "../shared/pod-control.ts";
 import { availableInMs } from "../shared/pods.ts";
 import { revisionHash, revisionHistory, REVISION_LABEL, type RevisionHistory } from "../shared/revisions.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus, semanticEqual } from "../shared/semantic-equal.ts";
 import { slowStart } from "../shared/slow-start.ts";
 import { daemonTolerations } from "./eligible.ts";
 import { daemonStatus, planDaemons, type DaemonSetObserved, type DaemonSetPlan } from "./plan.ts";
@@ -112,7 +112,7 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const observed = await observe(parts, daemonSet, revision);
   const { error, waitMs } = await act(parts, key, observed, planDaemons(observed));
   const status = daemonStatus(observed);
-  if (!semanticEqual(status, daemonSet.status)) {
+  if (!sameStatus(status, daemonSet.status)) {
     await parts.context.client.update(RESOURCES.daemonsets, { ...daemonSet, status }, "status");
   }
   if (error !== undefined) throw error;

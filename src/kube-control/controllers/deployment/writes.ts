@@ -4,7 +4,7 @@ import type { Deployment, DeploymentStatus, ReplicaSet } from "#formats/kube-typ
 import type { ReconcileResult } from "#kube-client/reconcile-loop.ts";
 import { controllerOf } from "../shared/ownership.ts";
 import { isNamespaceTerminating } from "../shared/pod-control.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus, semanticEqual } from "../shared/semantic-equal.ts";
 import { maxRevision, newReplicaSetAnnotations, REVISION, sizeAnnotations } from "./annotations.ts";
 import { newReplicaSetSize, replicasOf, type Resize } from "./arithmetic.ts";
 import type { DeploymentParts, Rollout } from "./parts.ts";
@@ -17,7 +17,7 @@ export async function writeStatus(
   deployment: Deployment,
   status: DeploymentStatus,
 ): Promise<Deployment> {
-  if (semanticEqual(deployment.status, status)) return deployment;
+  if (sameStatus(deployment.status, status)) return deployment;
   return parts.context.client.update(RESOURCES.deployments, { ...deployment, status }, "status");
 }
 

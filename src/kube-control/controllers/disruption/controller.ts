@@ -5,7 +5,7 @@ import { matchesSelector, selectorOf } from "#formats/selectors.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
 import { controllerOf } from "../shared/ownership.ts";
 import { isReady, isTerminating } from "../shared/pods.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus, semanticEqual } from "../shared/semantic-equal.ts";
 import { planBudget } from "./plan.ts";
 import { wantedPods } from "./wanted.ts";
 
@@ -45,7 +45,7 @@ export function disruptionController(context: ControllerContext): Controller {
         events.record(budget, "Warning", "CalculateExpectedPodCountFailed", text);
       }
       const { status, recheckMs } = planBudget({ budget, pods: own, wanted: size, nowMs: context.clock.now() });
-      if (!semanticEqual(status, budget.status)) {
+      if (!sameStatus(status, budget.status)) {
         await context.client.update(RESOURCES.poddisruptionbudgets, { ...budget, status }, "status");
       }
       return recheckMs === undefined ? undefined : { requeueAfterMs: recheckMs };

@@ -13,7 +13,7 @@ import type { EventRecorder } from "#kube-client/events.ts";
 import type { Informer } from "#kube-client/informer.ts";
 import type { ReconcileResult } from "#kube-client/reconcile-loop.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus, semanticEqual } from "../shared/semantic-equal.ts";
 import { withStatusCondition } from "./conditions.ts";
 import type { History } from "./history.ts";
 import type { Measured } from "./metrics.ts";
@@ -121,7 +121,7 @@ async function writeStatus(
   autoscaler: HorizontalPodAutoscaler,
   status: HorizontalPodAutoscalerStatus,
 ): Promise<void> {
-  if (semanticEqual(autoscaler.status, status)) return;
+  if (sameStatus(autoscaler.status, status)) return;
   await context.client.update(RESOURCES.horizontalpodautoscalers, { ...autoscaler, status }, "status");
 }
 

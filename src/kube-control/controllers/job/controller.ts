@@ -19,7 +19,7 @@ import {
   ORPHANS,
 } from "../shared/ownership.ts";
 import { isNamespaceTerminating, podControl, type PodControl } from "../shared/pod-control.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus } from "../shared/semantic-equal.ts";
 import { slowStart } from "../shared/slow-start.ts";
 import { countJob } from "./counts.ts";
 import { isTracked, jobPod, TRACKING_FINALIZER } from "./job-pods.ts";
@@ -100,7 +100,7 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   const plan = ending ? { create: [], delete: counts.active, waitMs: undefined } : planJob(job, pods, counts, now);
   const error = job.metadata.deletionTimestamp ? undefined : await act(parts, key, job, plan);
   const { status, events } = planStatus(job, counts, ending, now);
-  if (!semanticEqual(status, job.status)) {
+  if (!sameStatus(status, job.status)) {
     const written = await parts.context.client.update(RESOURCES.jobs, { ...job, status }, "status");
     parts.expectedStatus.wrote(key, written);
     for (const { type, reason, message } of events) parts.events.record(job, type, reason, message);

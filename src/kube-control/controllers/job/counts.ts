@@ -147,7 +147,8 @@ export function countedFields(job: Job, counts: JobCounts): JobStatus {
     terminating: counts.terminating,
     succeeded: isIndexed(job) ? succeeded : succeeded - (uncounted.succeeded?.length ?? 0),
     failed: failed - (uncounted.failed?.length ?? 0),
-    uncountedTerminatedPods: uncounted,
+    // Empty lists are not kept by the API: told without them, so that the same is seen to be the same.
+    uncountedTerminatedPods: Object.fromEntries(Object.entries(uncounted).filter(([, names]) => names.length > 0)),
     ...(isIndexed(job) ? { completedIndexes: formatIndexes(counts.completedIndexes) } : {}),
     ...(perIndex ? { failedIndexes: formatIndexes(counts.failedIndexes) } : {}),
   };

@@ -19,7 +19,7 @@ import {
 import { isNamespaceTerminating, podControl, podFromTemplate, type PodControl } from "../shared/pod-control.ts";
 import { isActive } from "../shared/pods.ts";
 import { orphanSelectors } from "../shared/orphan-selectors.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus } from "../shared/semantic-equal.ts";
 import { slowStart } from "../shared/slow-start.ts";
 import {
   nextAvailableInMs,
@@ -185,7 +185,7 @@ async function create(parts: Parts, key: string, replicaSet: ReplicaSet, count: 
 }
 
 async function writeStatus(parts: Parts, replicaSet: ReplicaSet, status: ReplicaSetStatus): Promise<void> {
-  if (semanticEqual(replicaSet.status, status)) return;
+  if (sameStatus(replicaSet.status, status)) return;
   const { context, kind } = parts;
   const written = { ...replicaSet, status };
   await context.client.update(kind.resource, kind.write ? kind.write(written) : written, "status");

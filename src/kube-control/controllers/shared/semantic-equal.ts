@@ -16,6 +16,15 @@ export function semanticEqual(a: unknown, b: unknown): boolean {
   return true;
 }
 
+/** The same for a status: a number that is 0 and one that is absent are the same too, for the API keeps no zeros (Go's omitempty). */
+export function sameStatus(a: object | undefined, b: object | undefined): boolean {
+  return semanticEqual(withoutZeros(a), withoutZeros(b));
+}
+
+function withoutZeros(status: object | undefined): object {
+  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0));
+}
+
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -27,7 +27,7 @@ import {
 import { isNamespaceTerminating } from "../shared/pod-control.ts";
 import { availableInMs } from "../shared/pods.ts";
 import { revisionHash, revisionHistory, revisionTemplate, type RevisionHistory } from "../shared/revisions.ts";
-import { semanticEqual } from "../shared/semantic-equal.ts";
+import { sameStatus } from "../shared/semantic-equal.ts";
 import { keepClaims } from "./claims.ts";
 import { claimsOf, missingIdentity, ordinalOf, statefulPod } from "./identity.ts";
 import { countPods, planStatefulSet, type StatefulSetAction, type StatefulSetObserved } from "./plan.ts";
@@ -252,7 +252,7 @@ async function writeStatus(
     updateRevision: update.metadata.name,
     currentReplicas: complete ? counts.updatedReplicas : counts.currentReplicas,
   };
-  if (semanticEqual(status, set.status)) return;
+  if (sameStatus(status, set.status)) return;
   const written = await parts.context.client.update(RESOURCES.statefulsets, { ...set, status }, "status");
   parts.expectedStatus.wrote(objectKey(set), written);
 }
