@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { OciResources } from "#formats/oci-spec.ts";
 import { deviceRuleLine, normalizeDeviceRules } from "./devices.ts";
-import { readNumber, writeCgroupFile } from "./files.ts";
+import { readNumber, writeCgroupFile, writeCgroupValues } from "./files.ts";
 
 /** Finds the directory of a version 1 controller; throws `unsupported` when a limit needs one that the machine lacks. */
 export type DirectoryOf = (controller: string, wanted: string) => string;
@@ -19,9 +19,7 @@ export function applyV1(resources: OciResources, directoryOf: DirectoryOf): void
   }
   if (resources.devices && resources.devices.length > 0) {
     const directory = directoryOf("devices", "device rules");
-    for (const rule of normalizeDeviceRules(resources.devices)) {
-      writeCgroupFile(directory, rule.allow ? "devices.allow" : "devices.deny", deviceRuleLine(rule));
-    }
+    applyDevices(normalizeDeviceRules(resources.devices), directory);
   }
   if (resources.memory) applyMemory(resources.memory, directoryOf);
   if (resources.cpu) applyCpu(resources.cpu, directoryOf);
@@ -34,6 +32,17 @@ export function applyV1(resources: OciResources, directoryOf: DirectoryOf): void
     writeCgroupFile(directoryOf("hugetlb", "huge page limit"), `hugetlb.${pageSize}.limit_in_bytes`, limit);
   }
   applyNetwork(resources, directoryOf);
+}
+
+/** In their order; those that go to the same file follow each other through one opening of it. */
+function applyDevices(rules: ReturnType<typeof normalizeDeviceRules>, directory: string): void {
+  for (let at = 0; at < rules.length;) {
+    const allow = rules[at]?.allow ?? false;
+    const other = rules.findIndex((rule, index) => index > at && rule.allow !== allow);
+    const end = other < 0 ? rules.length : other;
+    writeCgroupValues(directory, allow ? "devices.allow" : "devices.deny", rules.slice(at, end).map(deviceRuleLine));
+    at = end;
+  }
 }
 
 function applyMemory(memory: Memory, directoryOf: DirectoryOf): void {

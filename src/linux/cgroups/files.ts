@@ -4,11 +4,21 @@ import { GantryError } from "#base/errors.ts";
 
 /** Writes one value to a cgroup's file in one write. Throws `invalid` naming the file and the value when the kernel refuses. */
 export function writeCgroupFile(directory: string, file: string, value: string | number | bigint): void {
+  writeCgroupValues(directory, file, [value]);
+}
+
+/** Writes several values one after the other, each in a write of its own: a list of rules. */
+export function writeCgroupValues(
+  directory: string,
+  file: string,
+  values: readonly (string | number | bigint)[],
+): void {
   const path = join(directory, file);
+  let value: string | number | bigint = "";
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_TRUNC);
     try {
-      writeSync(fd, String(value));
+      for (value of values) writeSync(fd, String(value));
     } finally {
       closeSync(fd);
     }
