@@ -111,6 +111,8 @@ export interface CliPorts extends SchedulingPorts {
     places: Places,
     serving: RegistryServing,
   ): Promise<{ readonly url: string; readonly ended: Promise<void>; close(): Promise<void> }>;
+  /** Makes a snapshot the cluster's state. Throws `conflict` while Gantry runs. */
+  restoreSnapshot(places: Places, file: string): Promise<void>;
   readonly out: NodeJS.WriteStream;
   readonly err: NodeJS.WriteStream;
 }

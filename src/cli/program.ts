@@ -9,6 +9,7 @@ import { addNodeCommands } from "./node.ts";
 import type { CliPorts, UpOptions } from "./ports.ts";
 import { addRegistryFlags, registry } from "./registry.ts";
 import { addSchedulingCommands } from "./scheduling/commands.ts";
+import { addSnapshotCommands } from "./snapshot.ts";
 import { checkOutput, status } from "./status.ts";
 import { up, upDetached } from "./up.ts";
 
@@ -97,6 +98,7 @@ export function createProgram(ports: CliPorts): { run(argv: readonly string[]): 
   envCommand.action(does(() => env(ports, places(), output(envCommand))));
   addNodeCommands(program, { ports, places, does });
   addSchedulingCommands(program, { ports, places, does });
+  addSnapshotCommands(program, { ports, places, does });
   program
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")

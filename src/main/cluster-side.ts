@@ -8,6 +8,7 @@ import { readKubeconfigs, writeContext } from "#kube-client/kubeconfig-file.ts";
 import { addressIn, nodeAddress, portRange } from "./addresses.ts";
 import type { ContainerSide } from "./container-side.ts";
 import { openControlPlane, type ControlPlane } from "./control-plane.ts";
+import { clusterDirectory } from "./snapshot.ts";
 import { nodeReadings } from "./node-readings.ts";
 import { evictionConfig } from "#kube-node/eviction-thresholds.ts";
 import { parseLabels, parseTaints } from "./node-options.ts";
@@ -36,6 +37,8 @@ export interface ClusterSide {
   readonly context: string | undefined;
   readonly nodeName: string;
   readonly nodes: NodeSet;
+  /** Writes the cluster's objects and keys to a file. */
+  saveSnapshot(target: string): Promise<void>;
   /** Stops the kubelet, the proxy and the name server; pods run on, and with `services` they keep finding each other. */
   closeNode(keep: { readonly services: boolean }): void;
   /** After `closeNode`, when no pod runs any more: what was made for them and for further nodes leaves the host. */
@@ -64,7 +67,7 @@ export async function startCluster({
   const [podNetwork, control] = await Promise.all([
     openPodNetwork(containers.networks, node),
     openControlPlane({
-      dataDir: join(places.dataDir, "cluster"),
+      dataDir: clusterDirectory(places),
       localVolumesDir: join(places.dataDir, "local-path"),
       serviceCidr: ranges.serviceCidr,
       nodePorts: portRange(options.nodePorts ?? "30000-32767"),
@@ -126,7 +129,7 @@ function clusterSide(
   control: ControlPlane,
   nodes: NodeSet,
   simulated: SimulatedNodes | undefined,
-  facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle">,
+  facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle" | "saveSnapshot">,
 ): ClusterSide {
   let closed = false;
   const closeNode: ClusterSide["closeNode"] = (keep) => {
@@ -137,6 +140,7 @@ function clusterSide(
     ...facts,
     closeNode,
     dismantle: nodes.dismantle,
+    saveSnapshot: control.saveSnapshot,
     async close() {
       await simulated?.stop();
       closeNode({ services: true });

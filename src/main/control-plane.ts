@@ -18,6 +18,7 @@ import { startControllers } from "#kube-control/controllers.ts";
 import { startElectedControllers } from "#kube-control/elected-controllers.ts";
 import { startScheduler } from "#kube-control/scheduler.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
+import { saveSnapshot, storeFile } from "./snapshot.ts";
 
 export interface ControlPlaneOptions {
   readonly dataDir: string;
@@ -45,13 +46,15 @@ export interface ControlPlane {
   kubeconfig(url: string): string;
   /** Starts scheduler and controllers; resolves when they work. */
   startControl(): Promise<void>;
+  /** Writes the cluster's objects and keys to a file, while all goes on. */
+  saveSnapshot(target: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { dataDir, logger, clusterDomain } = options;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const opening = openSqliteStore(join(dataDir, "state.db"), {
+  const opening = openSqliteStore(storeFile(dataDir), {
     onError: (error) => logger.error({ error: String(error) }, "store failed"),
   });
   const certificates = clusterCertificates({ directory: join(dataDir, "pki"), names: options.names, clusterDomain });
@@ -87,6 +90,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
         caCert: certificates.caCert,
         credentials: certificates.client("kubernetes-admin", ["system:masters"]),
       }),
+    saveSnapshot: (target) => saveSnapshot(store, dataDir, target),
     async startControl() {
       const metrics = queueMetrics(systemClock);
       server.addMetrics(metrics.text);

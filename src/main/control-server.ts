@@ -19,6 +19,8 @@ export async function listenControl(
     stop(options: StopOptions): Promise<void>;
     /** Undefined: without Kubernetes. */
     nodes: NodeSet | undefined;
+    /** Rejects without Kubernetes. */
+    saveSnapshot(target: string): Promise<void>;
     serveRegistry(serving: RegistryServing): Promise<RegistryServer>;
   },
 ): Promise<ControlServer> {
@@ -37,6 +39,11 @@ export async function listenControl(
       response.once("close", () => lasting.delete(response));
       serveWhileConnected(request, response, handlers.serveRegistry).catch((error: unknown) =>
         response.writeHead(400).end(errorText(error)),
+      );
+    } else if (request.method === "POST" && url.pathname === "/snapshot") {
+      handlers.saveSnapshot(url.searchParams.get("path") ?? "").then(
+        () => response.end("saved"),
+        (error: unknown) => response.writeHead(isGantryError(error) ? 409 : 500).end(errorText(error)),
       );
     } else if (url.pathname === "/nodes") {
       nodeCall(handlers.nodes, request.method ?? "", url.searchParams).then(

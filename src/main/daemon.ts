@@ -97,6 +97,10 @@ async function start(options: UpOptions, logger: Logger, started: Closer[]): Pro
     status,
     stop,
     nodes: cluster?.nodes,
+    async saveSnapshot(target) {
+      if (!cluster) throw new GantryError("unavailable", "this Gantry runs without Kubernetes: there is no cluster");
+      await cluster.saveSnapshot(target);
+    },
     async serveRegistry(serving) {
       const { where, rules } = await listenerOf(serving);
       return registry.listen(where, rules);

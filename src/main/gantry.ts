@@ -9,6 +9,7 @@ const program = createProgram({
   serveRegistry: async (places, serving) => (await import("./serve-registry.ts")).serveRegistry(places, serving),
   runScheduler: async (serving) => (await import("./scheduler-process.ts")).runScheduler(serving),
   plan: async (request) => (await import("./plan/plan.ts")).makePlan(request),
+  restoreSnapshot: async (places, file) => (await import("./snapshot.ts")).restoreSnapshot(places, file),
   out: process.stdout,
   err: process.stderr,
 });
