@@ -47,7 +47,6 @@ const MAX_WAITING = 100_000;
  * encoding. Objects handed out are shared with the store's readers: copy before you change.
  */
 export function localClient(server: LocalServer, user: User, fieldManager = user.name) {
-  const { service, resources } = server;
   const context = (manager = fieldManager): RequestContext => ({
     user,
     dryRun: false,
@@ -60,7 +59,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
     name: string,
     subresource = "",
   ): ObjectRef => {
-    const definition = resources.find(resource.group, resource.version, resource.resource);
+    const definition = server.resources.find(resource.group, resource.version, resource.resource);
     if (!definition) throw failure(unknownResource(resource.resource));
     return { definition, namespace: definition.namespaced ? (namespace ?? "") : "", name, subresource };
   };
@@ -72,11 +71,11 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
       subresource = "",
     ): Promise<T> {
       const ref = refer(resource, namespace, name, subresource);
-      return served<T>(ref, await service.get(context(), ref));
+      return served<T>(ref, await server.service.get(context(), ref));
     },
     async list<T extends KubeObject>(resource: Typed<T>, options: ListQuery = {}) {
       const ref = refer(resource, options.namespace, "");
-      const found = await service.list(context(), ref, options);
+      const found = await server.service.list(context(), ref, options);
       return {
         items: found.documents.map((document) => servedObject<T>(ref.definition, document)),
         resourceVersion: String(found.revision),
@@ -85,7 +84,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
     },
     watch<T extends KubeObject>(resource: Typed<T>, options: WatchQuery): AsyncIterable<LocalEvent<T>> {
       const ref = refer(resource, options.namespace, "");
-      return watchLocally<T>(ref, options, (sink) => service.watch(context(), ref, options, sink));
+      return watchLocally<T>(ref, options, (sink, end) => server.service.watch(context(), ref, options, sink, end));
     },
     async create<T extends KubeObject>(
       resource: Typed<T>,
@@ -93,11 +92,14 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
       options: { readonly fieldManager?: string } = {},
     ): Promise<T> {
       const ref = refer(resource, object.metadata.namespace, "");
-      return served<T>(ref, await service.create(context(options.fieldManager), ref, { value: object }, "Ignore"));
+      return served<T>(
+        ref,
+        await server.service.create(context(options.fieldManager), ref, { value: object }, "Ignore"),
+      );
     },
     async update<T extends KubeObject>(resource: Typed<T>, object: T, subresource = ""): Promise<T> {
       const ref = refer(resource, object.metadata.namespace, object.metadata.name ?? "", subresource);
-      return served<T>(ref, await service.update(context(), ref, { value: object }, "Ignore"));
+      return served<T>(ref, await server.service.update(context(), ref, { value: object }, "Ignore"));
     },
     async patch<T extends KubeObject>(
       resource: Typed<T>,
@@ -109,7 +111,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
       const ref = refer(resource, namespace, name, subresource);
       const manager = patch.type === "apply" ? patch.fieldManager : fieldManager;
       const request: PatchRequest = patch;
-      return served<T>(ref, await service.patch(context(manager), ref, request, "Ignore"));
+      return served<T>(ref, await server.service.patch(context(manager), ref, request, "Ignore"));
     },
     async delete<T extends KubeObject>(
       resource: Typed<T>,
@@ -117,7 +119,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
       name: string,
       options: DeleteOptions = {},
     ): Promise<void> {
-      await service.delete(context(), refer(resource, namespace, name), options);
+      await server.service.delete(context(), refer(resource, namespace, name), options);
     },
     async post<T extends KubeObject>(
       resource: Typed<T>,
@@ -127,7 +129,7 @@ export function localClient(server: LocalServer, user: User, fieldManager = user
       body: object,
     ): Promise<object> {
       const ref = refer(resource, namespace, name, subresource);
-      const answer = await service.create(context(), ref, { value: body }, "Ignore");
+      const answer = await server.service.create(context(), ref, { value: body }, "Ignore");
       return "value" in answer ? answer.value : servedObject(ref.definition, answer.document);
     },
   };
@@ -149,13 +151,13 @@ function served<T extends KubeObject>({ definition }: ObjectRef, answer: Answer)
 async function* watchLocally<T extends KubeObject>(
   { definition }: ObjectRef,
   { signal }: WatchQuery,
-  start: (sink: (notices: readonly Notice[]) => void) => Promise<Watching>,
+  start: (sink: (notices: readonly Notice[]) => void, end: () => void) => Promise<Watching>,
 ): AsyncGenerator<LocalEvent<T>> {
   const queue: BoundedQueue<Notice> = boundedQueue(MAX_WAITING, "close", tooSlow);
+  const stop = (): void => queue.close();
   const watching = await start((notices) => {
     for (const notice of notices) queue.push(notice);
-  });
-  const stop = (): void => queue.close();
+  }, stop);
   signal.addEventListener("abort", stop);
   if (signal.aborted) stop();
   try {

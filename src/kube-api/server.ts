@@ -4,7 +4,7 @@ import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/logger.ts";
 import { systemRandom, type Random } from "#base/random.ts";
 import type { Store, Watch } from "#store/store.ts";
-import { admissionChain } from "./admission/admission.ts";
+import { admissionChain, selectPlugins } from "./admission/admission.ts";
 import { builtInAdmission } from "./admission/built-in.ts";
 import type { Api } from "./api.ts";
 import { authenticator } from "./auth/authentication.ts";
@@ -57,6 +57,10 @@ export interface ApiServerOptions {
   readonly staticTokens?: ReadonlyMap<string, User>;
   /** Where logs, exec, attach and port-forward come from; may be set later (`useNodes`). */
   readonly nodeStreams?: NodeStreams;
+  /** Stands between all clients and the service: what tests put there (`faults.ts`). */
+  readonly aroundService?: (service: Service) => Service;
+  /** Admission plugins by name, as in `--controllers`: names, `*`, `-name`. All by default. */
+  readonly admission?: readonly string[];
 }
 
 export interface ApiServer extends LocalServer {
@@ -90,7 +94,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const certificates = certificatesOf(options);
   const { api, pools } = assembleApi(options, certificates);
   const { resources, rbac } = api;
-  const service = apiService(api, api.authorizer);
+  const own = apiService(api, api.authorizer);
+  const service = options.aroundService?.(own) ?? own;
   const custom = customResourceController(api);
   let nodeStreams = options.nodeStreams;
   let started = false;
@@ -176,7 +181,7 @@ function assembleApi(
     "certificatesigningrequests.certificates.k8s.io": signingRequestStrategy(clock),
   });
   const plugins = builtInAdmission({ store, resources, random, logger, rbac, authorizer, api: () => api });
-  const admission = admissionChain(plugins);
+  const admission = admissionChain(selectPlugins(plugins, options.admission ?? ["*"]));
   const parts = { store, clock, random, logger, resources, strategies, admission, authorizer, rbac, tokens };
   const api: Api = { ...parts, scheduling: { source: undefined } };
   return { api, pools };

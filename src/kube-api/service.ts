@@ -38,6 +38,8 @@ export interface Service {
     ref: ObjectRef,
     options: WatchOptions,
     onNotices: (notices: readonly Notice[]) => void,
+    /** The server ends the watch by itself. */
+    onEnd?: () => void,
   ): Promise<Watching>;
   create(context: RequestContext, ref: ObjectRef, body: Body, validation: FieldValidation): Promise<Answer>;
   update(context: RequestContext, ref: ObjectRef, body: Body, validation: FieldValidation): Promise<Answer>;

@@ -5,7 +5,8 @@ import { SYSTEM_USER } from "#kube-api/context.ts";
 import { kubeconfigText } from "#kube-api/kubeconfig.ts";
 import { localClient } from "#kube-api/local-client.ts";
 import { requestSigner } from "#kube-api/request-signer.ts";
-import { createApiServer, type ApiServer } from "#kube-api/server.ts";
+import type { FaultRates } from "#kube-api/faults.ts";
+import type { ApiServer } from "#kube-api/server.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { ResourceDiscovery } from "#kube-client/discovery.ts";
 import { informerFactory, type InformerFactory } from "#kube-client/informer-factory.ts";
@@ -15,6 +16,7 @@ import { startSimulatedNodes, type SimulatedNode, type SimulatedNodes } from "#k
 import { memoryStore } from "#store/memory.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store } from "#store/store.ts";
+import { restartableServer, type RestartableServer } from "./restartable-server.ts";
 
 export interface ClusterOptions {
   /**
@@ -30,9 +32,20 @@ export interface ClusterOptions {
   readonly scheduler?: boolean;
   /** Also serve HTTPS, on any free port of 127.0.0.1 or where it says: for clients outside this process. */
   readonly listen?: boolean | { readonly host?: string; readonly port?: number };
+  /** Admission plugins as in `controllers`: names, `*`, `-name`. All by default; `[]` for none. */
+  readonly admission?: readonly string[];
+  /** Time stands still and is moved by the test with a `virtualClock()`; the machine's own by default. */
   readonly clock?: Clock;
+  /** A seed's numbers (`seededRandom(1)`) make names, ports and faults come the same each time. */
   readonly random?: Random;
+  /** What goes wrong, and how often: conflicts, lost requests, late and lost events, watches refused with 410, restarts. */
+  readonly faults?: ClusterFaults;
   readonly logger?: Logger;
+}
+
+export interface ClusterFaults extends FaultRates {
+  /** The API server restarts, on average so often. Never by default; `cluster.restart()` does it at will. */
+  readonly restartsEveryMs?: number;
 }
 
 export interface Cluster {
@@ -46,6 +59,10 @@ export interface Cluster {
   /** With `listen`: where the API is served, and the text of an administrator's kubeconfig for it. */
   readonly url: string | undefined;
   readonly kubeconfig: string | undefined;
+  /** Of `faults`: how many of each happened so far, and whether they go on; a test ends in a calm in which all must come right. */
+  readonly faults: { readonly happened: Readonly<Record<keyof FaultRates, number>>; set(on: boolean): void };
+  /** The API server is another one of the same store: watches and connections end, and must be taken up again. */
+  restart(): Promise<void>;
   /** Ends everything and forgets all of it. */
   close(): Promise<void>;
 }
@@ -63,21 +80,31 @@ const FOREVER_MS = 2 ** 31 - 1;
  *     await cluster.close();
  */
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+  const { clock = systemClock, random = systemRandom, logger = silentLogger, faults = {} } = options;
   const { store, closeStore } = await openStore(options.store ?? "memory", clock);
-  const server = createApiServer({ store, clock, random, logger });
-  await server.start();
-  const client: KubeClient = localClient(server, SYSTEM_USER);
-  const discovery: ResourceDiscovery = { resources: () => Promise.resolve(server.resources.all()) };
+  const running: Partial<Components> = {};
+  const server = await restartableServer({
+    store,
+    clock,
+    random,
+    logger,
+    rates: faults,
+    ...(options.admission ? { admission: options.admission } : {}),
+    prepare: (made) => plugIn(made, running),
+  });
+  const client: KubeClient = localClient(server.local, SYSTEM_USER);
+  const discovery: ResourceDiscovery = { resources: () => Promise.resolve(server.local.resources.all()) };
   const parts = { client, discovery, clock, random, logger };
   const informers = informerFactory(parts);
-  const signer = requestSigner(() => server.certificates.authority);
-  const running = startComponents(options, { ...parts, informers, signer });
-  const { nodes } = running;
-  if (nodes) server.useMetrics({ read: nodes.readUsage });
-  if (running.scheduler) server.useScheduling(running.scheduler);
+  const signer = requestSigner(() => server.current.certificates.authority);
+  // A cluster is whole before anything goes wrong with it.
+  server.faults.setFaults(false);
+  Object.assign(running, startComponents(options, { ...parts, informers, signer }));
+  plugIn(server.current, running);
+  const stopRestarts = restartsOf(server, clock, random, faults.restartsEveryMs);
   const keepAlive = setInterval(() => undefined, FOREVER_MS);
   const close = async (): Promise<void> => {
+    stopRestarts();
     await running.controllers?.stop();
     await running.scheduler?.stop();
     await running.nodes?.stop();
@@ -89,11 +116,46 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   try {
     const served = await serve(server, options.listen ?? false);
     await Promise.all([running.scheduler?.started, running.controllers?.started, running.nodes?.started]);
-    return { client, discovery, informers, nodes, close, ...served };
+    server.faults.setFaults(true);
+    return {
+      client,
+      discovery,
+      informers,
+      nodes: running.nodes,
+      close,
+      restart: server.restart,
+      ...served,
+      faults: {
+        set: (on) => server.faults.setFaults(on),
+        get happened() {
+          return server.faults.happened;
+        },
+      },
+    };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** What a server asks of the components beside it. */
+function plugIn(server: ApiServer, { nodes, scheduler }: Partial<Components>): void {
+  if (nodes) server.useMetrics({ read: nodes.readUsage });
+  if (scheduler) server.useScheduling(scheduler);
+}
+
+/** Restarts at random times; the result ends that. */
+function restartsOf(server: RestartableServer, clock: Clock, random: Random, everyMs: number | undefined): () => void {
+  let cancel: (() => void) | undefined;
+  const arm = (): void => {
+    if (everyMs === undefined) return;
+    cancel = clock.after(everyMs * 2 * random.next(), () => {
+      if (server.faults.isOn) void server.restart();
+      arm();
+    });
+  };
+  arm();
+  return () => cancel?.();
 }
 
 async function openStore(
@@ -106,14 +168,13 @@ async function openStore(
 }
 
 async function serve(
-  server: ApiServer,
+  server: RestartableServer,
   where: NonNullable<ClusterOptions["listen"]>,
 ): Promise<Pick<Cluster, "url" | "kubeconfig">> {
   if (where === false) return { url: undefined, kubeconfig: undefined };
   const { host = "127.0.0.1", port = 0 } = where === true ? {} : where;
-  const listener = await server.listen({ host, port });
-  const url = `https://${host}:${listener.port}`;
-  const { caCert, client } = server.certificates;
+  const url = `https://${host}:${await server.listen(host, port)}`;
+  const { caCert, client } = server.current.certificates;
   const credentials = client("kubernetes-admin", ["system:masters"]);
   return { url, kubeconfig: kubeconfigText({ server: url, caCert, credentials, name: "gantry-test" }) };
 }

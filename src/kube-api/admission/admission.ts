@@ -1,3 +1,4 @@
+import { GantryError } from "#base/errors.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
 import type { RequestContext } from "../context.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
@@ -30,6 +31,16 @@ export interface AdmissionPlugin {
 export interface Admission {
   admit(attributes: Attributes): Promise<void>;
   validate(attributes: Attributes): Promise<void>;
+}
+
+/** The plugins that a list of names, `*` and `-name` turns on. Throws `invalid` for names of none. */
+export function selectPlugins(plugins: readonly AdmissionPlugin[], names: readonly string[]): AdmissionPlugin[] {
+  const wanted = new Set(names);
+  const known = new Set(plugins.map(({ name }) => name));
+  const unknown = names.find((name) => name !== "*" && !known.has(name.replace(/^-/, "")));
+  if (unknown !== undefined)
+    throw new GantryError("invalid", `no admission plugin is called ${unknown}: there are ${[...known].join(", ")}`);
+  return plugins.filter(({ name }) => !wanted.has(`-${name}`) && (wanted.has("*") || wanted.has(name)));
 }
 
 /** Plugins run in order; the first that throws decides. */

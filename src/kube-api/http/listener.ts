@@ -59,10 +59,13 @@ export async function listen(options: ListenerOptions, host: string, port: numbe
   server.maxConnections = MAX_CONNECTIONS;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  server.on("secureConnection", (socket) => {
-    socket.setNoDelay(true);
+  // Those that shake hands still are closed with the rest.
+  server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
+  });
+  server.on("secureConnection", (socket) => {
+    socket.setNoDelay(true);
     socket.on("error", () => socket.destroy());
   });
   server.on("session", (session) => {

@@ -45,9 +45,10 @@ export async function streamWatch(
     const unread = start().write(chunk);
     if (unread > allowance) response.destroy();
   };
+  const finish = (): void => (writer ? writer.end() : void response.end());
   let watching: Watching | undefined;
   try {
-    watching = await service.watch(context, ref, options, send);
+    watching = await service.watch(context, ref, options, send, () => finish());
   } catch (error) {
     const status = statusOf(error);
     if (status.code !== 410) throw error;
@@ -56,7 +57,7 @@ export async function streamWatch(
     return;
   }
   if (!response.destroyed) start();
-  await untilOver(api, reply, options, watching, send, () => (writer ? writer.end() : response.end()));
+  await untilOver(api, reply, options, watching, send, finish);
 }
 
 /** Ends the stream at its deadline; tells of the revision reached every minute, and before the end. */
