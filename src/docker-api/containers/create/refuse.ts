@@ -4,6 +4,8 @@ import type { DockerConfig, DockerHostConfig } from "#formats/docker-config.ts";
 /** Runtimes that a container may name: all of them are Gantry's own. */
 const RUNTIMES = new Set(["", "gantry", "runc", "io.containerd.runc.v2"]);
 
+const WINDOWS_ONLY = ["CpuCount", "CpuPercent", "IOMaximumIOps", "IOMaximumBandwidth"] as const;
+
 /** Refuses by name what Gantry does not do, rather than ignore it. */
 export function refuseUnsupported(config: DockerConfig, host: DockerHostConfig): void {
   if (!RUNTIMES.has(host.Runtime ?? ""))
@@ -15,6 +17,7 @@ export function refuseUnsupported(config: DockerConfig, host: DockerHostConfig):
       { field: "StorageOpt" },
     );
   }
+  for (const field of WINDOWS_ONLY) if (host[field]) throw unsupported(field);
   if (host.Cgroup) throw unsupported("Cgroup");
   if (config.OnBuild?.length) throw unsupported("OnBuild");
 }
