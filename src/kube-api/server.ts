@@ -8,6 +8,7 @@ import { admissionChain, selectPlugins } from "./admission/admission.ts";
 import { builtInAdmission } from "./admission/built-in.ts";
 import type { Api } from "./api.ts";
 import { authenticator } from "./auth/authentication.ts";
+import { bootstrapTokens } from "./auth/bootstrap-tokens.ts";
 import { mastersFirst } from "./auth/authorizer.ts";
 import { rbacAuthorizer } from "./auth/rbac.ts";
 import { serviceAccountTokens, type Lookup } from "./auth/tokens.ts";
@@ -202,7 +203,11 @@ function httpSide(
   { nodes, certificates, isStarted, metricsText }: ServerState,
 ) {
   const { resources, authorizer, tokens, logger, store } = api;
-  const authentication = authenticator({ tokens, staticTokens });
+  const authentication = authenticator({
+    tokens,
+    staticTokens,
+    bootstrapTokens: bootstrapTokens(lookupIn(store, resources), api.clock),
+  });
   const ping = { name: "ping", check: () => undefined };
   const booted = { name: "poststarthook/bootstrap", check: () => (isStarted() ? undefined : "not finished") };
   const proxy = resourceProxy(api, certificates);

@@ -4,6 +4,7 @@ import type { User } from "../context.ts";
 import { badRequest, unauthorized } from "../status.ts";
 import { header, type Request } from "../http/exchange.ts";
 import { requireAccess, type Authorizer } from "./authorizer.ts";
+import type { BootstrapTokens } from "./bootstrap-tokens.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** Who a request comes from. Throws `unauthorized` for credentials that are wrong; none at all is anonymous. */
@@ -15,17 +16,18 @@ export interface AuthenticatorOptions {
   readonly tokens: Tokens;
   /** Bearer tokens that stand for a user. */
   readonly staticTokens: ReadonlyMap<string, User>;
+  readonly bootstrapTokens: BootstrapTokens;
 }
 
 export const ANONYMOUS: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 
-export function authenticator({ tokens, staticTokens }: AuthenticatorOptions): Authenticator {
+export function authenticator({ tokens, staticTokens, bootstrapTokens }: AuthenticatorOptions): Authenticator {
   const byCertificate = new WeakMap<object, User>();
   const known = Array.from(staticTokens, ([token, user]) => ({ digest: digest(token), user }));
   const bearer = async (token: string): Promise<User> => {
     const wanted = digest(token);
     const match = known.find((one) => timingSafeEqual(one.digest, wanted));
-    return match ? match.user : (await tokens.verify(token)).user;
+    return match?.user ?? (await bootstrapTokens(token)) ?? (await tokens.verify(token)).user;
   };
   return {
     async authenticate(request) {
