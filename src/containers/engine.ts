@@ -86,6 +86,8 @@ export interface ContainerConfig {
   readonly hostname: string;
   readonly domainname?: string;
   readonly terminal: boolean;
+  /** Of the terminal as the process begins; without it the terminal has no size until it is given one. */
+  readonly terminalSize?: { readonly rows: number; readonly columns: number };
   readonly stdin: "none" | "open" | "once";
   readonly labels: Readonly<Record<string, string>>;
   readonly mounts: readonly MountConfig[];

@@ -146,9 +146,9 @@ async function connectWaiting(entry: Entry, shim: Shim): Promise<void> {
 
 function processIo({ places }: EngineContext, entry: Entry): ProcessIo {
   const { id, record } = entry;
-  const { terminal, stdin, log } = record.config;
+  const { terminal, terminalSize = { rows: 0, columns: 0 }, stdin, log } = record.config;
   return {
-    ...(terminal && { terminal: { rows: 0, columns: 0 } }),
+    ...(terminal && { terminal: terminalSize }),
     stdin,
     ...(log.driver !== "none" && { log: logFile(places.log(id), entry) }),
   };

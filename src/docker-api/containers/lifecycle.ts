@@ -1,8 +1,6 @@
 import { errorText, GantryError, isGantryError } from "#base/errors.ts";
-import type { Container } from "#containers/engine.ts";
 import { parseSignal } from "#formats/docker-signals.ts";
 import type { Deps } from "../deps.ts";
-import { originOf } from "./documents.ts";
 import { param, type Call, type Handler } from "../http/call.ts";
 import { empty } from "../http/reply.ts";
 
@@ -20,21 +18,8 @@ export function startHandler(deps: Deps): Handler {
       throw new GantryError("unsupported", "checkpoint is not supported", { field: "checkpoint" });
     const container = deps.engine.get(param(call));
     await deps.engine.start(container.id);
-    await sizeTerminal(deps, container);
     empty(call.response);
   };
-}
-
-/** A terminal begins with the client's size (HostConfig.ConsoleSize): height, width. */
-async function sizeTerminal(deps: Deps, container: Container): Promise<void> {
-  const [rows = 0, columns = 0] = (originOf(container).HostConfig["ConsoleSize"] as number[] | undefined) ?? [];
-  if (!container.config.terminal || rows === 0 || columns === 0) return;
-  try {
-    await deps.engine.resize(container.id, rows, columns);
-  } catch (error) {
-    // It may have ended already.
-    if (!isGantryError(error, "conflict")) throw error;
-  }
 }
 
 /** POST /containers/{name}/stop and /restart. */

@@ -74,6 +74,7 @@ function processOf(
   | "hostname"
   | "domainname"
   | "terminal"
+  | "terminalSize"
   | "stdin"
   | "stopSignal"
   | "stopTimeoutSeconds"
@@ -89,11 +90,19 @@ function processOf(
     hostname: config.Hostname || inheritedHostname(host, inputs),
     ...(config.Domainname && { domainname: config.Domainname }),
     terminal: config.Tty ?? false,
+    ...terminalSizeOf(host),
     stdin: config.OpenStdin ? (config.StdinOnce ? "once" : "open") : "none",
     stopSignal: config.StopSignal ? parseSignal(config.StopSignal) : SIGTERM,
     ...(config.StopTimeout !== undefined && { stopTimeoutSeconds: config.StopTimeout }),
     ...(config.Healthcheck && { healthcheck: config.Healthcheck }),
   };
+}
+
+/** HostConfig.ConsoleSize: height, width. */
+function terminalSizeOf({
+  ConsoleSize: [rows = 0, columns = 0] = [],
+}: DockerHostConfig): Pick<ContainerConfig, "terminalSize"> {
+  return rows > 0 && columns > 0 ? { terminalSize: { rows, columns } } : {};
 }
 
 /** Without a name of its own a container takes the one that goes with its network: the host's, or the other container's; else its id. */

@@ -137,7 +137,6 @@ const WITHOUT_EFFECT = {
   Shell: "for builds",
   ContainerIDFile: "the client writes it",
   KernelMemory: "removed in API 1.42, and ignored since, by dockerd too",
-  ConsoleSize: "given to the terminal at each start (lifecycle.ts)",
 };
 
 test("HostConfig", () => {
@@ -170,6 +169,7 @@ test("HostConfig", () => {
       SecurityOpt: host({ SecurityOpt: ["no-new-privileges"] }),
       StorageOpt: host({ StorageOpt: { size: "1" } }),
       Tmpfs: host({ Tmpfs: { "/t": "" } }),
+      ConsoleSize: host({ ConsoleSize: [30, 100] }),
       UTSMode: host({ UTSMode: "host" }),
       UsernsMode: host({ UsernsMode: "nope" }),
       ShmSize: host({ ShmSize: 1 }),
