@@ -1,5 +1,5 @@
 import { GantryError } from "#base/errors.ts";
-import type { Platform } from "#formats/image-config.ts";
+import type { Platform, RunConfig } from "#formats/image-config.ts";
 import { expandWord } from "#formats/dockerfile-expand.ts";
 import { parsePlatform } from "#formats/image-platform.ts";
 import { baseImage } from "./base-image.ts";
@@ -30,7 +30,7 @@ export async function beginStage(
     dirty: false,
     scope: stageScope(run.options.buildArgs, meta),
   };
-  if (base.kind === "scratch") return { ...empty, imageId: undefined };
+  if (base.kind === "scratch") return { ...empty, imageId: undefined, config: SCRATCH };
   if (run.context.named.has(base.reference))
     throw new GantryError("unsupported", `FROM ${base.reference}: a named context that is a directory is no base`, {
       context: base.reference,
@@ -49,6 +49,12 @@ export async function beginStage(
     author: config.author,
   };
 }
+
+/** What an image of nothing has all the same (BuildKit frontend/dockerfile/dockerfile2llb, emptyImage). */
+const SCRATCH: RunConfig = {
+  Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+  WorkingDir: "/",
+};
 
 /** `FROM --platform`, else `--platform` of the build; undefined: whatever is here will do. */
 function wantedPlatform(

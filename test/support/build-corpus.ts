@@ -97,11 +97,11 @@ export async function treeOf(archive: Readable): Promise<string[]> {
   const reader = extract();
   reader.on("entry", (header, stream, next) => {
     const hash = createHash("sha256");
-    stream.on("data", (chunk: Buffer) => hash.update(chunk));
+    stream.on("data", (chunk: unknown) => hash.update(chunk as Buffer));
     stream.on("end", () => {
       const name = `/${header.name.replace(/^\.?\/+|\/+$/g, "")}`;
       const link = header.linkname ? ` -> ${header.linkname.replace(/^\//, header.type === "link" ? "" : "/")}` : "";
-      const mode = (header.mode ?? 0).toString(8).padStart(4, "0");
+      const mode = ((header.mode ?? 0) & 0o7777).toString(8).padStart(4, "0");
       const content = header.type === "file" ? ` ${header.size} ${hash.digest("hex").slice(0, 8)}` : "";
       lines.push(`${header.type} ${mode} ${header.uid}:${header.gid} ${name}${link}${content}`);
       next();
