@@ -8,6 +8,7 @@ import { forgetFlows, type Flow } from "#linux/conntrack.ts";
 import { change, openNftables, type Change, type Table } from "#linux/nftables.ts";
 import { openRtnetlink, type Route, type Rtnetlink } from "#linux/rtnetlink.ts";
 import { isSyscallError } from "#linux/syscalls.ts";
+import { addressNumber, contains, parsePrefix } from "./addresses/prefix.ts";
 import { guardRules } from "./bridge/guard-rules.ts";
 import type { RuleFamily } from "./bridge/rule-model.ts";
 import { tableKeeper } from "./bridge/table-keeper.ts";
@@ -83,10 +84,14 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   const within = withinNetns(options.netns);
   const nft = within(openNftables);
   const name = `${tableName(options.instance)}-services`;
-  const state: State = { units: new Map(), byOwner: new Map(), nextPool: 0 };
+  const services = options.hostRoute ? [options.hostRoute.range] : [];
+  const ranges = services.map(parsePrefix);
+  const isInRange = (address: string): boolean =>
+    ranges.some((range) => contains(range, addressNumber(address), address.includes(":") ? 6 : 4));
+  const state: State = { isInRange, units: new Map(), byOwner: new Map(), nextPool: 0 };
   const shared: Record<RuleFamily, SharedElements> = { ip: sharedElements(), ip6: sharedElements() };
   const whole = (table: Table, family: RuleFamily): Change[] =>
-    familyChanges(table, family, options.podRanges, state.units, shared[family].all());
+    familyChanges(table, family, { pods: options.podRanges, services }, state.units, shared[family].all());
   const keeper = tableKeeper(nft, name, { whole, chains: (family) => unitChains(family, state.units) }, logger);
   const unwatch = guardRules(keeper, clock, logger, within);
   const commit = (changes: ReadonlyMap<string, readonly ServicePort[]>): void => {
@@ -128,6 +133,7 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
 }
 
 interface State {
+  readonly isInRange: (address: string) => boolean;
   /** By `key family`. */
   readonly units: Map<string, Unit>;
   readonly byOwner: Map<string, readonly string[]>;
@@ -166,7 +172,7 @@ function compare(state: State, changes: ReadonlyMap<string, readonly ServicePort
     for (const [key, service] of wanted) {
       if (state.units.has(key)) continue;
       const pool = before.get(key)?.pool ?? (state.nextPool += POOLS);
-      const unit = compileService(service, pool);
+      const unit = compileService(service, pool, state.isInRange);
       added.push([key, unit]);
       state.units.set(key, unit);
     }
@@ -259,14 +265,15 @@ function sharedChanges(what: "add" | "delete", table: Table, changes: readonly E
 function familyChanges(
   table: Table,
   family: RuleFamily,
-  podRanges: readonly string[],
+  ranges: { readonly pods: readonly string[]; readonly services: readonly string[] },
   units: ReadonlyMap<string, Unit>,
   elements: readonly ElementChange[],
 ): Change[] {
-  const pods = podRanges.filter((range) => range.includes(":") === (family === "ip6"));
+  const ofFamily = (all: readonly string[]): string[] =>
+    all.filter((range) => range.includes(":") === (family === "ip6"));
   const own = Array.from(units.values()).filter((unit) => unit.family === family);
   return [
-    ...serviceTableChanges(table, family, pods),
+    ...serviceTableChanges(table, family, { pods: ofFamily(ranges.pods), "cluster-ips": ofFamily(ranges.services) }),
     ...sharedChanges("add", table, ownElements(own)),
     ...own.flatMap((unit) => unitChanges(table, unit)),
     ...sharedChanges("add", table, elements),

@@ -40,8 +40,13 @@ function localOf({ endpoints, localEndpoints }: ServicePort): readonly ServiceEn
 /** How many pools of endpoints a unit may have: those for inside, all, and those on this node. */
 export const POOLS = 4;
 
-export function compileService(service: ServicePort, pool: number): Unit {
-  const parts: Parts = { sets: [], chains: [], shared: [], own: [], pools: [], pool };
+/** `isInRange`: the address is of the services' range, which the table has as a whole. */
+export function compileService(
+  service: ServicePort,
+  pool: number,
+  isInRange: (address: string) => boolean = () => false,
+): Unit {
+  const parts: Parts = { sets: [], chains: [], shared: [], own: [], pools: [], pool, isInRange };
   // Most services need none: they have no chain of their own.
   let made: string | undefined;
   const tag = (): string => (made ??= hash(service.key));
@@ -62,6 +67,7 @@ interface Parts {
   /** The endpoints that each pool has, to make none twice. */
   pools: (readonly ServiceEndpoint[])[];
   readonly pool: number;
+  readonly isInRange: (address: string) => boolean;
 }
 
 /** The number of the pool of these endpoints. */
@@ -87,7 +93,7 @@ function internalPart(
   const { clusterIP, protocol, port } = service;
   if (clusterIP === "") return;
   const key = [clusterIP, protocol, port];
-  parts.shared.push(["cluster-ips", { key: [clusterIP] }]);
+  if (!parts.isInRange(clusterIP)) parts.shared.push(["cluster-ips", { key: [clusterIP] }]);
   if (endpoints.length === 0) {
     // Endpoints elsewhere, but none here as the policy wants: silence, as kube-proxy; none at all: a refusal.
     const refusal = service.endpoints.length > 0 ? DROP : REJECT;

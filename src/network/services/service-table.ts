@@ -62,10 +62,10 @@ export function sharedSetDefinition(set: SharedSet, family: RuleFamily): SetDefi
       return { key: [address, "inet_proto", "inet_service"] };
     case "masquerade-nodeports":
       return { key: ["inet_proto", "inet_service"] };
-    case "cluster-ips":
       return { key: [address] };
     case "hairpin":
       return { key: [address, address] };
+    case "cluster-ips":
     case "pods":
       return { key: [address], interval: true };
     case "members":
@@ -80,18 +80,24 @@ export function sharedSetDefinition(set: SharedSet, family: RuleFamily): SetDefi
 /** Where a packet for a service without endpoints goes. */
 export const REJECT_CHAIN = "reject";
 
-/** The whole table anew, without services. `pods`: the pods' ranges of this family. */
-export function serviceTableChanges(table: Table, family: RuleFamily, pods: readonly string[]): Change[] {
+/** The whole table anew, without services. `ranges`: of the pods and of the services, in this family. */
+export function serviceTableChanges(
+  table: Table,
+  family: RuleFamily,
+  ranges: { readonly pods: readonly string[]; readonly "cluster-ips": readonly string[] },
+): Change[] {
   return [
     change.addTable(table),
     change.deleteTable(table),
     change.addTable(table),
     ...SHARED_SETS.map((set) => change.addSet(table, set, sharedSetDefinition(set, family))),
-    ...change.addElements(
-      table,
-      "pods",
-      sharedSetDefinition("pods", family),
-      pods.map((range) => ({ key: [range] })),
+    ...(["pods", "cluster-ips"] as const).flatMap((set) =>
+      change.addElements(
+        table,
+        set,
+        sharedSetDefinition(set, family),
+        ranges[set].map((range) => ({ key: [range] })),
+      ),
     ),
     ...dispatchChanges(table, family),
     ...sourceChanges(table, family),
