@@ -100,6 +100,9 @@ const ADDED_RULES: Readonly<Record<string, Rule[]>> = {
   "system:controller:namespace-controller": [rule("", ["namespaces"], ["update", "patch"])],
 };
 
+/** Rights that a later release took back: 1.22 let editors write no endpoints any more (CVE-2021-25740). */
+const TAKEN_BACK: Readonly<Record<string, readonly string[]>> = { "system:aggregate-to-edit": ["endpoints"] };
+
 /** Controllers that came after 1.20, with what they may do; each runs as a service account of kube-system. */
 const ADDED_CONTROLLERS: Readonly<Record<string, Rule[]>> = {
   "ttl-after-finished-controller": [rule("batch", ["jobs"], ["delete", ...READ]), EVENTS],
@@ -165,8 +168,17 @@ export function bootstrapRbac(): string {
 const NODES = { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:nodes" };
 
 function withAdded({ name, rules }: RoleFacts): Rule[] | null {
+  const gone = TAKEN_BACK[name] ?? [];
+  const kept = rules?.map((one) => withoutWriting(one, gone)) ?? null;
   const more = ADDED_RULES[name];
-  return more ? [...(rules ?? []), ...more] : rules;
+  return more ? [...(kept ?? []), ...more] : kept;
+}
+
+function withoutWriting(one: Rule, gone: readonly string[]): Rule {
+  const writes = one.verbs.some((verb) => !READ.includes(verb));
+  return writes && one.resources && gone.length > 0
+    ? { ...one, resources: one.resources.filter((resource) => !gone.includes(resource)) }
+    : one;
 }
 
 function controllerBinding(name: string) {

@@ -11,6 +11,7 @@ import type { ResourceTable } from "../resources/table.ts";
 import { create } from "../verbs/create.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { certificateRights } from "./plugins/certificates.ts";
+import { denyServiceExternalIPs } from "./plugins/external-ips.ts";
 import { limitRanger } from "./plugins/limit-ranger.ts";
 import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
 import { nodeRestriction } from "./plugins/node-restriction.ts";
@@ -59,6 +60,7 @@ export function builtInAdmission(options: BuiltInAdmissionOptions): AdmissionPlu
     rbacEscalation(rbac, authorizer, list),
     runtimeClass(read),
     certificateRights(authorizer),
+    denyServiceExternalIPs,
     defaultIngressClass(list),
     mutatingWebhooks(webhooks),
     validatingWebhooks(webhooks),

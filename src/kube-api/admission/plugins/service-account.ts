@@ -1,11 +1,11 @@
 import type { Random } from "#base/random.ts";
 import { nameSuffix } from "#base/ids.ts";
 import type { KubeObject } from "#formats/kube-object.ts";
-import type { Container, ServiceAccount, Volume } from "#formats/kube-types.generated.ts";
+import type { Container, PodSpec, ServiceAccount, Volume } from "#formats/kube-types.generated.ts";
 import { forbidden } from "../../status.ts";
 import type { AdmissionPlugin, Attributes } from "../admission.ts";
 import type { Reader } from "../reader.ts";
-import { allContainers, createdPod, type PodObject } from "./pods.ts";
+import { createdPod, type PodObject } from "./pods.ts";
 
 const MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const MIRROR = "kubernetes.io/config.mirror";
@@ -52,7 +52,11 @@ export function serviceAccount({ read, random, createDefault }: ServiceAccountOp
     },
     async validate(attributes) {
       const pod = createdPod(attributes);
-      if (pod) await checkSecrets(read, attributes, pod);
+      if (pod) await checkSecrets(read, attributes, pod, usesOf(pod.spec));
+      else if (attributes.subresource === "ephemeralcontainers" && attributes.operation === "UPDATE") {
+        const debugged = attributes.object as PodObject;
+        await checkSecrets(read, attributes, debugged, containerUses("ephemeral container", ephemeral(debugged.spec)));
+      }
     },
   };
 }
@@ -99,27 +103,67 @@ function tokenVolume(name: string): Volume {
   };
 }
 
+/** One way in which a pod refers to a secret. */
+interface SecretUse {
+  readonly secret: string | undefined;
+  /** `volume with`, `container web with envVar X referencing` */
+  readonly how: string;
+}
+
 /** An account may limit which secrets its pods use: in volumes, env, envFrom and pull secrets, of every container kind. */
-async function checkSecrets(read: Reader, { definition, namespace }: Attributes, pod: PodObject): Promise<void> {
+async function checkSecrets(
+  read: Reader,
+  { definition, namespace }: Attributes,
+  pod: PodObject,
+  uses: readonly SecretUse[],
+): Promise<void> {
   const { spec } = pod;
   const account = (await read("serviceaccounts", namespace, spec.serviceAccountName ?? "")) as Account | undefined;
   if (account?.metadata.annotations?.[ENFORCE_MOUNTABLE] !== "true") return;
-  const allowed = new Set((account.secrets ?? []).map(({ name }) => name));
-  const used = [
-    ...(spec.volumes ?? []).map((volume) => volume.secret?.secretName),
-    ...(spec.volumes ?? []).flatMap((volume) => (volume.projected?.sources ?? []).map((source) => source.secret?.name)),
-    ...allContainers(spec).flatMap((container) =>
-      (container.env ?? []).map((env) => env.valueFrom?.secretKeyRef?.name),
-    ),
-    ...allContainers(spec).flatMap((container) => (container.envFrom ?? []).map((source) => source.secretRef?.name)),
-  ];
-  for (const secret of used) {
-    if (secret === undefined || allowed.has(secret)) continue;
-    const name = account.metadata.name ?? "";
-    throw forbidden(
-      definition,
-      pod.metadata.name ?? "",
-      `volume with secret.secretName=${JSON.stringify(secret)} is not allowed because service account ${name} does not reference that secret`,
+  const name = account.metadata.name ?? "";
+  const refuse = (why: string): Error => forbidden(definition, pod.metadata.name ?? "", why);
+  const mountable = new Set((account.secrets ?? []).map((secret) => secret.name));
+  for (const { secret, how } of uses) {
+    if (secret === undefined || mountable.has(secret)) continue;
+    throw refuse(
+      `${how} secret.secretName=${JSON.stringify(secret)} is not allowed because service account ${name} does not reference that secret`,
     );
   }
+  const pullable = new Set((account.imagePullSecrets ?? []).map((secret) => secret.name));
+  for (const { name: secret = "" } of spec.imagePullSecrets ?? []) {
+    if (pullable.has(secret)) continue;
+    throw refuse(
+      `imagePullSecret name=${JSON.stringify(secret)} is not allowed because service account ${name} does not reference that imagePullSecret`,
+    );
+  }
+}
+
+function usesOf(spec: PodSpec): SecretUse[] {
+  const volumes = (spec.volumes ?? []).flatMap(({ secret, projected }) => [
+    secret?.secretName,
+    ...(projected?.sources ?? []).map((source) => source.secret?.name),
+  ]);
+  return [
+    ...volumes.map((secret) => ({ secret, how: "volume with" })),
+    ...containerUses("init container", spec.initContainers),
+    ...containerUses("container", spec.containers),
+    ...containerUses("ephemeral container", ephemeral(spec)),
+  ];
+}
+
+function ephemeral(spec: PodSpec): readonly Container[] {
+  return (spec.ephemeralContainers ?? []) as readonly Container[];
+}
+
+function containerUses(kind: string, containers: readonly Container[] = []): SecretUse[] {
+  return containers.flatMap(({ name, env, envFrom }) => [
+    ...(env ?? []).map((variable) => ({
+      secret: variable.valueFrom?.secretKeyRef?.name,
+      how: `${kind} ${name} with envVar ${variable.name} referencing`,
+    })),
+    ...(envFrom ?? []).map((source) => ({
+      secret: source.secretRef?.name,
+      how: `${kind} ${name} with envFrom referencing`,
+    })),
+  ]);
 }
