@@ -121,7 +121,7 @@ static int take_step(struct child_context *context, struct step *step) {
 }
 
 _Noreturn void child_run(struct process *process, struct step_list *list, size_t index, int sync, const int ends[3]) {
-  struct child_context context = {.process = process, .sync = sync, .root = -1, .user_namespace = -1};
+  struct child_context context = {.process = process, .sync = sync, .root = -1, .user_namespace = -1, .listener = -1};
   loop_forget();
   reset_signals();
   setsid();

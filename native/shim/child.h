@@ -13,6 +13,7 @@ struct child_context {
   int *mounts;        /* opened for later steps, by number; -1 once attached */
   uint32_t mount_count;
   pid_t pid; /* on the host, once asked for */
+  int listener; /* for seccomp's questions; -1: none */
 };
 
 /* Tells the shim; with wait, returns its answer (0 otherwise). Does not return when the answer is to end. */
@@ -62,6 +63,11 @@ int isolate(const char *directory);
 int mount_overlay(const struct root_overlay_step *step);
 /* The root from here on is what is mounted there. */
 int take_root(struct child_context *context, const char *target);
+
+/* ---- namespaces.c */
+
+/* The process's id on the host, asked for once. */
+int child_learn_pid(struct child_context *context);
 
 /* ---- userns.c */
 

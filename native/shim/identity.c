@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -119,18 +121,61 @@ int child_no_new_privileges(struct child_context *context) {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? fail("set no_new_privs") : 0;
 }
 
-int child_seccomp(struct child_context *context, const struct seccomp_step *step) {
-  struct sock_fprog program = {.len = (unsigned short)(step->filter.length / sizeof(struct sock_filter))};
-  (void)context;
-  if (step->filter.length % sizeof(struct sock_filter) != 0 || step->filter.length / sizeof(struct sock_filter) > BPF_MAXINSNS)
+static int load_filter(struct bytes filter, uint32_t flags) {
+  struct sock_fprog program = {.len = (unsigned short)(filter.length / sizeof(struct sock_filter))};
+  if (filter.length % sizeof(struct sock_filter) != 0 || filter.length / sizeof(struct sock_filter) > BPF_MAXINSNS)
     return fail_with(EINVAL, "a seccomp filter has at most %d instructions", BPF_MAXINSNS);
   /* Aligned, unlike in the plan. */
-  if ((program.filter = malloc(step->filter.length)) == NULL)
+  if ((program.filter = malloc(filter.length)) == NULL)
     return fail_with(ENOMEM, "no memory for a seccomp filter");
-  memcpy(program.filter, step->filter.data, step->filter.length);
-  int result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, step->flags, &program) < 0 ? fail("load the seccomp filter") : 0;
+  memcpy(program.filter, filter.data, filter.length);
+  int result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  if (result < 0)
+    fail("load the seccomp filter");
   free(program.filter);
   return result;
+}
+
+int child_seccomp(struct child_context *context, const struct seccomp_step *step) {
+  (void)context;
+  return load_filter(step->filter, step->flags) < 0 ? -1 : 0;
+}
+
+int child_seccomp_listener(struct child_context *context, const struct seccomp_listener_step *step) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if ((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s", step->path) >= sizeof address.sun_path)
+    return fail_with(ENAMETOOLONG, "seccomp listener %s", step->path);
+  context->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (context->listener < 0)
+    return fail("socket");
+  return connect(context->listener, (struct sockaddr *)&address, sizeof address) < 0 ? fail("connect to the seccomp listener %s", step->path) : 0;
+}
+
+/* One call, sendmsg, is made behind the filter: the planner refuses filters that ask about it. */
+int child_seccomp_notify(struct child_context *context, const struct seccomp_notify_step *step) {
+  size_t size = strlen(step->before) + strlen(step->after) + 16;
+  char *state = malloc(size);
+  if (state == NULL)
+    return fail_with(ENOMEM, "no memory for a state");
+  if (child_learn_pid(context) < 0)
+    return -1;
+  int length = snprintf(state, size, "%s%d%s", step->before, context->pid, step->after);
+  int listener = load_filter(step->filter, step->flags);
+  if (listener < 0)
+    return -1;
+  struct iovec part = {.iov_base = state, .iov_len = (size_t)length};
+  union {
+    struct cmsghdr align;
+    char data[CMSG_SPACE(sizeof(int))];
+  } control = {.data = {0}};
+  struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof listener);
+  memcpy(CMSG_DATA(rights), &listener, sizeof listener);
+  /* Both descriptors go with the execution. */
+  return sendmsg(context->listener, &header, MSG_NOSIGNAL) < 0 ? fail("send the seccomp listener") : 0;
 }
 
 int child_personality(struct child_context *context, const struct personality_step *step) {

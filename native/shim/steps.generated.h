@@ -27,6 +27,7 @@ enum step_code {
   STEP_ENTER_TIME = 31,
   STEP_HOOK_INSIDE = 32,
   STEP_LEARN_PID = 33,
+  STEP_SECCOMP_LISTENER = 34,
   STEP_PROPAGATION = 40,
   STEP_ROOT_OVERLAY = 41,
   STEP_ROOT_BIND = 42,
@@ -65,6 +66,7 @@ enum step_code {
   STEP_SCHEDULER = 82,
   STEP_APPARMOR = 83,
   STEP_SELINUX = 84,
+  STEP_SECCOMP_NOTIFY = 85,
   STEP_INIT = 100,
   STEP_EXEC = 101,
   STEP_FIND_PROGRAM = 103,
@@ -211,6 +213,12 @@ int child_hook_inside(struct child_context *context, const struct hook_inside_st
 
 /* Asks for the process's id on the host, for a hook-inside behind a pause. */
 int child_learn_pid(struct child_context *context);
+
+/* Connects to the socket (of the host) of who answers for calls that a seccomp filter asks about. */
+struct seccomp_listener_step {
+  const char *path;
+};
+int child_seccomp_listener(struct child_context *context, const struct seccomp_listener_step *step);
 
 /* Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
 struct propagation_step {
@@ -500,6 +508,15 @@ struct selinux_step {
 };
 int child_selinux(struct child_context *context, const struct selinux_step *step);
 
+/* As seccomp, and sends the filter's listener to the socket connected to, with before, the process's id on the host and after. */
+struct seccomp_notify_step {
+  struct bytes filter;
+  uint32_t flags;
+  const char *before;
+  const char *after;
+};
+int child_seccomp_notify(struct child_context *context, const struct seccomp_notify_step *step);
+
 /* Stays as a small init: reaps, passes signals on, and ends as its child does, which takes the steps that follow. */
 int child_init(struct child_context *context);
 
@@ -649,6 +666,12 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
   }
   case STEP_LEARN_PID:
     return child_learn_pid(context);
+  case STEP_SECCOMP_LISTENER: {
+    struct seccomp_listener_step step;
+    if (!(read_string(arguments, &step.path)))
+      return bad_arguments(STEP_SECCOMP_LISTENER);
+    return child_seccomp_listener(context, &step);
+  }
   case STEP_PROPAGATION: {
     struct propagation_step step;
     if (!(read_u32(arguments, &step.flags)))
@@ -860,6 +883,12 @@ static inline int run_child_step(struct child_context *context, uint16_t code, s
     if (!(read_string(arguments, &step.label)))
       return bad_arguments(STEP_SELINUX);
     return child_selinux(context, &step);
+  }
+  case STEP_SECCOMP_NOTIFY: {
+    struct seccomp_notify_step step;
+    if (!(read_bytes(arguments, &step.filter) && read_u32(arguments, &step.flags) && read_string(arguments, &step.before) && read_string(arguments, &step.after)))
+      return bad_arguments(STEP_SECCOMP_NOTIFY);
+    return child_seccomp_notify(context, &step);
   }
   case STEP_INIT:
     return child_init(context);

@@ -4,10 +4,11 @@ import type { RootMount } from "#images/image-store.ts";
 import type { Cgroup } from "#linux/cgroups.ts";
 import type { LaunchPlan, Step } from "#linux/launch-plan.ts";
 import { MS_REC, MS_SLAVE } from "#linux/mounts.ts";
+import { notifies } from "#linux/seccomp.ts";
 import { CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER } from "#linux/syscalls.ts";
 import { birthSteps, joinMountSteps, joinSteps, readNamespaces, timeSteps } from "./plan/namespaces.ts";
 import { openMounts } from "./plan/open-mounts.ts";
-import { execStep, findStep, identitySteps, streamSteps } from "./plan/process.ts";
+import { execStep, findStep, identitySteps, listenerSteps, streamSteps } from "./plan/process.ts";
 import { hookSteps, refuseHooks, type HookState } from "./plan/hooks.ts";
 import { rlimitSteps } from "./plan/limits.ts";
 import { refuseUnsupported } from "./plan/refuse.ts";
@@ -60,6 +61,7 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
     ...(userNamespace ? [] : notify),
     ...cgroupSteps(process, host),
     ...joinSteps(namespaces, userNamespace !== undefined),
+    ...listenerSteps(spec.linux?.seccomp),
     ...(userNamespace ? preparationSteps(process, userNamespace, open.ahead) : []),
     ...joinMountSteps(namespaces),
     ...(userNamespace ? [rebirthStep(namespaces.made), ...notify] : []),
@@ -75,7 +77,10 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
     ...root,
     ...pauseSteps(hasSysctlsFirst(spec, host) ? withoutSysctls(spec) : spec, process, host),
     ...personalitySteps(spec),
-    ...identitySteps(process, spec.linux?.seccomp, host.pause !== "created"),
+    ...identitySteps(process, spec.linux?.seccomp, {
+      withLimits: host.pause !== "created",
+      hookState: host.hookState,
+    }),
     ...(host.init ? [{ step: "init" } as const] : []),
     host.sandbox ? { step: "sandbox" } : execStep(process),
   ];
@@ -83,7 +88,11 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
 }
 
 /** The steps that start one more process in a running container: `process` beside the `spec` it was launched with. */
-export function planExec(process: OciProcess, spec: OciSpec, host: Pick<LaunchHost, "cgroup" | "id">): LaunchPlan {
+export function planExec(
+  process: OciProcess,
+  spec: OciSpec,
+  host: Pick<LaunchHost, "cgroup" | "id" | "hookState">,
+): LaunchPlan {
   const { all } = readNamespaces(spec);
   const userNamespace = userNamespaceOf(spec);
   const steps: Step[] = [
@@ -91,13 +100,14 @@ export function planExec(process: OciProcess, spec: OciSpec, host: Pick<LaunchHo
     { step: "clone", namespaces: 0 },
     ...cgroupSteps(process, { ...(host.cgroup && { cgroup: { ...host.cgroup, memory: undefined } }) }),
     ...(userNamespace ? streamOwner(process, userNamespace) : []),
+    ...listenerSteps(spec.linux?.seccomp),
     { step: "setns-of", process: INIT, namespaces: all & ~CLONE_NEWPID },
     ...(userNamespace ? [{ step: "root-user" } as const] : []),
     { step: "root-joined" },
     { step: "keyring", name: `_ses.${host.id}` },
     ...streamSteps(process, false),
     { step: "null-stdin" },
-    ...identitySteps(process, spec.linux?.seccomp),
+    ...identitySteps(process, spec.linux?.seccomp, { hookState: host.hookState }),
     execStep(process),
   ];
   return { steps };
@@ -144,7 +154,9 @@ function pauseSteps(spec: OciSpec, process: OciProcess, host: LaunchHost): reado
         ...sysctlSteps(spec),
         ...rlimitSteps(process),
         ...(host.sandbox ? [] : [findStep(process)]),
-        ...(spec.hooks?.startContainer?.length ? [{ step: "learn-pid" } as const] : []),
+        ...(spec.hooks?.startContainer?.length || (spec.linux?.seccomp && notifies(spec.linux.seccomp))
+          ? [{ step: "learn-pid" } as const]
+          : []),
         { step: "pause" },
         ...hookSteps(spec, host, "startContainer"),
       ];

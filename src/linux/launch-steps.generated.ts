@@ -48,6 +48,8 @@ export type Step =
   | { readonly step: "hook-inside"; readonly name: string; readonly path: string; readonly arguments: readonly string[]; readonly environment: readonly string[]; readonly timeout: number; readonly before: string; readonly after: string }
   /** Asks for the process's id on the host, for a hook-inside behind a pause. */
   | { readonly step: "learn-pid" }
+  /** Connects to the socket (of the host) of who answers for calls that a seccomp filter asks about. */
+  | { readonly step: "seccomp-listener"; readonly path: string }
   /** Changes the propagation of / (MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; MS_REC). */
   | { readonly step: "propagation"; readonly flags: number }
   /** Mounts an overlay at target (lower directories from top to bottom): the root from here on. */
@@ -124,6 +126,8 @@ export type Step =
   | { readonly step: "apparmor"; readonly profile: string }
   /** The SELinux label from exec on. */
   | { readonly step: "selinux"; readonly label: string }
+  /** As seccomp, and sends the filter's listener to the socket connected to, with before, the process's id on the host and after. */
+  | { readonly step: "seccomp-notify"; readonly filter: Uint8Array; readonly flags: number; readonly before: string; readonly after: string }
   /** Stays as a small init: reaps, passes signals on, and ends as its child does, which takes the steps that follow. */
   | { readonly step: "init" }
   /** The last step: finds arguments[0] in the environment's PATH and becomes it. */
@@ -162,6 +166,7 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "enter-time": { code: 31, args: [] },
   "hook-inside": { code: 32, args: [["name","string"],["path","string"],["arguments","strings"],["environment","strings"],["timeout","u32"],["before","string"],["after","string"]] },
   "learn-pid": { code: 33, args: [] },
+  "seccomp-listener": { code: 34, args: [["path","string"]] },
   "propagation": { code: 40, args: [["flags","u32"]] },
   "root-overlay": { code: 41, args: [["lower","strings"],["upper","string"],["work","string"],["target","string"],["options","string"]] },
   "root-bind": { code: 42, args: [["source","string"],["target","string"]] },
@@ -200,6 +205,7 @@ export const STEP_LAYOUTS: Readonly<Record<StepName, { readonly code: number; re
   "scheduler": { code: 82, args: [["policy","u32"],["flags","u64"],["nice","i32"],["priority","u32"],["runtime","u64"],["deadline","u64"],["period","u64"]] },
   "apparmor": { code: 83, args: [["profile","string"]] },
   "selinux": { code: 84, args: [["label","string"]] },
+  "seccomp-notify": { code: 85, args: [["filter","bytes"],["flags","u32"],["before","string"],["after","string"]] },
   "init": { code: 100, args: [] },
   "exec": { code: 101, args: [["arguments","strings"],["environment","strings"]] },
   "find-program": { code: 103, args: [["arguments","strings"],["environment","strings"]] },

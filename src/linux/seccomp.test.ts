@@ -127,7 +127,12 @@ test("conditions of one rule must all hold; one argument twice makes alternative
 
 test("what cannot be done is refused by name", () => {
   const profile = { defaultAction: "SCMP_ACT_ALLOW" };
-  assert.throws(() => compileSeccomp({ ...profile, listenerPath: "/x" }), /listenerPath/);
+  const notify = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" };
+  assert.throws(() => compileSeccomp({ ...profile, syscalls: [notify] }), /SCMP_ACT_NOTIFY needs a listenerPath/);
+  assert.throws(
+    () => compileSeccomp({ ...profile, listenerPath: "/x", syscalls: [{ ...notify, names: ["sendmsg"] }] }),
+    /cannot be used for the sendmsg syscall/,
+  );
   assert.throws(() => compileSeccomp({ ...profile, defaultAction: "SCMP_ACT_NOTIFY" }), /SCMP_ACT_NOTIFY/);
   assert.throws(() => compileSeccomp({ ...profile, architectures: ["MIPS"] }), /MIPS/);
   assert.throws(() => seccompFlags({ ...profile, flags: ["SECCOMP_FILTER_FLAG_NEW_LISTENER"] }), /NEW_LISTENER/);

@@ -17,6 +17,7 @@ const FLAGS: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 1,
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 0x20,
 };
 
 /** OCI architecture names that we have numbers for, by the machine they belong to. */
@@ -64,12 +65,29 @@ export function seccompFlags(profile: OciSeccomp): number {
   }, 0);
 }
 
+/** The flag with which loading a filter returns its listener. */
+export const NEW_LISTENER = 8;
+
+/** True when a filter asks someone about calls: `listenerPath` is where. */
+export function notifies({ syscalls = [] }: OciSeccomp): boolean {
+  return syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY");
+}
+
+/** As runc does; the call that hands the listener over cannot be asked about. */
+function refuseNotify(profile: OciSeccomp): void {
+  const refuse = (message: string, field: string): never => {
+    throw new GantryError("invalid", `seccomp: ${message}`, { field: `seccomp.${field}` });
+  };
+  if (profile.defaultAction === "SCMP_ACT_NOTIFY")
+    refuse("SCMP_ACT_NOTIFY cannot be used as default action", "defaultAction");
+  const asked = profile.syscalls?.filter(({ action }) => action === "SCMP_ACT_NOTIFY") ?? [];
+  if (asked.some(({ names }) => names.includes("sendmsg")))
+    refuse("SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall", "syscalls");
+  if (asked.length > 0 && !profile.listenerPath) refuse("SCMP_ACT_NOTIFY needs a listenerPath", "listenerPath");
+}
+
 function compile(profile: OciSeccomp, native: Architecture): Buffer {
-  if (profile.listenerPath !== undefined) {
-    throw new GantryError("unsupported", "seccomp listeners (listenerPath) are not supported", {
-      field: "seccomp.listenerPath",
-    });
-  }
+  refuseNotify(profile);
   const fallback = returnValue(profile.defaultAction, profile.defaultErrnoRet);
   const architectures = wanted(profile, native);
   return assembleFilter(

@@ -339,3 +339,39 @@ test("a tmpfs that begins with what it covers; features; spec", { skip }, () => 
   assert.equal((JSON.parse(readFileSync(join(made, "config.json"), "utf8")) as OciSpec).ociVersion, "1.2.0");
   assert.match(runtime.run("spec", "--bundle", made).stderr, /File config\.json exists/);
 });
+
+test(
+  "a seccomp listener gets the process's state and what answers; without an answer there is none",
+  { skip },
+  async () => {
+    const path = join(runtime.directory, "seccomp.sock");
+    const server = createServer().listen(path);
+    await once(server, "listening");
+    const bundle = runtime.bundle((spec) => {
+      runs("sh", "-c", "mkdir /tmp/made || echo refused")(spec);
+      Object.assign(spec.linux ?? {}, {
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          listenerPath: path,
+          listenerMetadata: "about me",
+          syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY" }],
+        },
+      });
+    });
+    const id = runtime.id();
+    const child = runtime.spawn("run", "--bundle", bundle, id);
+    const output: Buffer[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
+    const exited = once(child, "exit");
+    const [socket] = (await once(server, "connection")) as [Socket];
+    // Node lets go of the descriptor that comes with it: the kernel then says that there is no such call.
+    const [bytes] = (await once(socket, "data")) as [Buffer];
+    const told = JSON.parse(bytes.toString()) as Record<string, unknown> & { state: Record<string, unknown> };
+    assert.deepEqual([told["fds"], told["metadata"], told.state["id"]], [["seccompFd"], "about me", id]);
+    assert.equal(typeof told["pid"], "number");
+    assert.deepEqual(await exited, [0, null]);
+    assert.equal(Buffer.concat(output).toString(), "refused\n");
+    socket.destroy();
+    server.close();
+  },
+);

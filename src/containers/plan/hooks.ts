@@ -45,6 +45,15 @@ export function hookSteps({ hooks }: OciSpec, { hookState }: LaunchHost, name: P
   }));
 }
 
+/** OCI runtime-spec config-linux.md, "The Container Process State": what a seccomp listener is sent, around the process's id. */
+export function processStateAround(state: HookState, metadata: string | undefined): [string, string] {
+  const { ociVersion, id, bundle, annotations } = state;
+  const container = { ociVersion, id, status: "creating", bundle, ...(annotations && { annotations }) };
+  const first = JSON.stringify({ ociVersion, fds: ["seccompFd"] }).slice(0, -1);
+  const last = JSON.stringify({ ...(metadata !== undefined && { metadata }), state: container }).slice(1);
+  return [`${first},"pid":`, `,${last}`];
+}
+
 /** The state's text before and behind the process id. */
 function stateAround({ id, ociVersion, bundle, annotations }: HookState, status: string): [string, string] {
   const first = JSON.stringify({ ociVersion, id, status }).slice(0, -1);

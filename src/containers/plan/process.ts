@@ -2,8 +2,9 @@ import { posix } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import type { OciProcess, OciSeccomp } from "#formats/oci-spec.ts";
 import type { Step } from "#linux/launch-plan.ts";
-import { compileSeccomp, seccompFlags } from "#linux/seccomp.ts";
+import { compileSeccomp, NEW_LISTENER, notifies, seccompFlags } from "#linux/seccomp.ts";
 import { capabilitySets } from "./capabilities.ts";
+import { processStateAround, type HookState } from "./hooks.ts";
 import { rlimitSteps, schedulingSteps } from "./limits.ts";
 
 /** The largest id that is one everywhere: what is stored in 32 bits with a sign must not wrap to root (CVE-2024-40635). */
@@ -14,15 +15,13 @@ const DEFAULT_UMASK = 0o022;
 export function identitySteps(
   process: OciProcess,
   seccomp: OciSeccomp | undefined,
-  withLimits = true,
+  { withLimits = true, hookState }: { readonly withLimits?: boolean; readonly hookState?: HookState | undefined } = {},
 ): readonly Step[] {
   const { uid, gid, umask = DEFAULT_UMASK, additionalGids = [] } = process.user;
   checkIds([uid, gid, ...additionalGids]);
   const cwd = workingDirectory(process);
   const sets = capabilitySets(process);
-  const filter: readonly Step[] = seccomp
-    ? [{ step: "seccomp", filter: compileSeccomp(seccomp), flags: seccompFlags(seccomp) }]
-    : [];
+  const filter: readonly Step[] = seccomp ? [filterStep(seccomp, hookState)] : [];
   const noNewPrivileges = process.noNewPrivileges ?? false;
   return [
     ...schedulingSteps(process),
@@ -45,6 +44,21 @@ export function identitySteps(
     },
     ...(noNewPrivileges ? [{ step: "no-new-privileges" } as const, ...filter] : []),
   ];
+}
+
+function filterStep(seccomp: OciSeccomp, state: HookState | undefined): Step {
+  const filter = compileSeccomp(seccomp);
+  const flags = seccompFlags(seccomp);
+  if (!notifies(seccomp)) return { step: "seccomp", filter, flags };
+  if (!state)
+    throw new GantryError("unsupported", "seccomp listeners are not supported", { field: "seccomp.listenerPath" });
+  const [before, after] = processStateAround(state, seccomp.listenerMetadata);
+  return { step: "seccomp-notify", filter, flags: flags | NEW_LISTENER, before, after };
+}
+
+/** Connects to who answers a filter's questions: on the host, before the process leaves it. */
+export function listenerSteps(seccomp: OciSeccomp | undefined): readonly Step[] {
+  return seccomp?.listenerPath && notifies(seccomp) ? [{ step: "seccomp-listener", path: seccomp.listenerPath }] : [];
 }
 
 export function workingDirectory({ cwd }: OciProcess): string {

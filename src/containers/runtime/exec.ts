@@ -26,7 +26,10 @@ export function execCommand(context: RuntimeContext, flags: Flags, id: string, a
   if (consoleSocket && !process.terminal)
     throw new GantryError("invalid", "cannot use console socket if runc will not detach or allocate tty");
   const { height = 0, width = 0 } = process.consoleSize ?? {};
-  const plan = planExec(process, container.state.spec, { id, cgroup: execCgroup(container, flags) });
+  const { spec, bundle } = container.state;
+  const { ociVersion, annotations } = spec;
+  const hookState = { ociVersion, id, bundle, ...(annotations && { annotations }) };
+  const plan = planExec(process, spec, { id, cgroup: execCgroup(container, flags), hookState });
   const steps = plan.steps.map(({ step }) => step).join(",");
   return becomeLauncher({
     plan,

@@ -30,6 +30,7 @@ const ACTIONS: Readonly<Record<string, { readonly value: number; readonly carrie
   SCMP_ACT_TRAP: { value: 0x30000 },
   SCMP_ACT_ERRNO: { value: 0x50000, carries: true },
   SCMP_ACT_TRACE: { value: 0x7ff00000, carries: true },
+  SCMP_ACT_NOTIFY: { value: 0x7fc00000 },
   SCMP_ACT_LOG: { value: 0x7ffc0000 },
   SCMP_ACT_ALLOW: { value: 0x7fff0000 },
 };
