@@ -41,7 +41,11 @@ await build({
 });
 
 // The compiled code of what `gantry up` loads is kept beside the bundle, so that the first start is as fast as the next ones.
-const load = ["daemon.js", "index.js"].map((file) => `await import(${JSON.stringify(`${dist}/${file}`)});`).join("");
+// What `gantry-runtime create` and `exec` load is kept too: they become another program before they could write it down themselves.
+const runtimeParts = globSync("{create,exec,start,kill,delete}-*.js", { cwd: dist });
+const load = ["daemon.js", "index.js", ...runtimeParts]
+  .map((file) => `await import(${JSON.stringify(`${dist}/${file}`)});`)
+  .join("");
 execFileSync(
   `${root}bin/node`,
   ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", `${load} process.exit(0)`],
