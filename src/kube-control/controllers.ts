@@ -37,6 +37,7 @@ import { rootCaController } from "./controllers/root-ca/controller.ts";
 import { serviceAddressController } from "./controllers/service-cidr/addresses.ts";
 import { serviceCidrController } from "./controllers/service-cidr/controller.ts";
 import { serviceAccountController } from "./controllers/serviceaccount/controller.ts";
+import { serviceAccountTokens } from "./controllers/serviceaccount/tokens.ts";
 import type { Controller, ControllerContext } from "./controllers/shared/controller.ts";
 import { statefulSetController } from "./controllers/statefulset/controller.ts";
 import { taintEvictionController } from "./controllers/taint-eviction/controller.ts";
@@ -99,6 +100,7 @@ const CONTROLLERS = {
   "service-cidr-controller": serviceCidrController,
   "service-lb-controller": loadBalancerController,
   "serviceaccount-controller": serviceAccountController,
+  "serviceaccount-token-controller": (context, { rootCa }) => serviceAccountTokens(context, rootCa),
   "statefulset-controller": statefulSetController,
   "taint-eviction-controller": taintEvictionController,
   "token-cleaner-controller": tokenCleaner,
