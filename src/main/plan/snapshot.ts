@@ -45,7 +45,7 @@ export async function readSnapshot(client: KubeClient): Promise<Snapshot> {
 function withoutAddresses(object: KubeObject): KubeObject {
   if (object.kind !== "Service") return object;
   const { spec } = object as Service;
-  const ports = spec?.ports?.map(({ nodePort: _, ...port }) => port);
+  const ports = spec?.ports?.map((port) => ({ ...port, nodePort: undefined }));
   return { ...object, spec: { selector: spec?.selector, ports, clusterIP: "None" } } as KubeObject;
 }
 

@@ -8,6 +8,8 @@ const WATCHED: readonly (readonly [EventResource, Typed<KubeObject>])[] = [
   ["PersistentVolume", RESOURCES.persistentvolumes as Typed<KubeObject>],
   ["PersistentVolumeClaim", RESOURCES.persistentvolumeclaims as Typed<KubeObject>],
   ["StorageClass", RESOURCES.storageclasses as Typed<KubeObject>],
+  ["CSIDriver", RESOURCES.csidrivers as Typed<KubeObject>],
+  ["CSIStorageCapacity", RESOURCES.csistoragecapacities as Typed<KubeObject>],
   ["CSINode", RESOURCES.csinodes as Typed<KubeObject>],
 ];
 

@@ -18,12 +18,17 @@ export function volumeLookup(informers: InformerFactory): VolumeLookup {
   const volumes = informers.informer(RESOURCES.persistentvolumes);
   const classes = informers.informer(RESOURCES.storageclasses);
   const csiNodes = informers.informer(RESOURCES.csinodes);
+  const drivers = informers.informer(RESOURCES.csidrivers);
+  const capacities = informers.informer(RESOURCES.csistoragecapacities);
   return {
     claim: (namespace, name) => claims.cache.get(`${namespace}/${name}`),
     volume: (name) => volumes.cache.get(name),
     volumes: () => volumes.cache.values(),
     storageClass: (name) => classes.cache.get(name),
     csiNode: (name) => csiNodes.cache.get(name),
+    csiNodesRevision: () => csiNodes.revision,
+    csiDriver: (name) => drivers.cache.get(name),
+    capacities: () => capacities.cache.values(),
   };
 }
 

@@ -10,7 +10,8 @@ import { matchesTerm } from "#formats/node-selectors.ts";
 import { bestMatch, isReachable, NO_PROVISIONER } from "../../../shared/volumes.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { BindPlugin, EventInterest, FilterPlugin, ReservePlugin } from "../../framework/plugin.ts";
-import { verdict } from "../../framework/verdict.ts";
+import { verdict, type Verdict } from "../../framework/verdict.ts";
+import { hasCapacity } from "./capacity.ts";
 import { claimNames, podClaims, type VolumeLookup } from "./lookup.ts";
 
 const NAME = "VolumeBinding";
@@ -24,6 +25,7 @@ const NOTHING_TO_BIND = verdict(
   "UnschedulableAndUnresolvable",
   "node(s) didn't find available persistent volumes to bind",
 );
+const NO_STORAGE = verdict(NAME, "UnschedulableAndUnresolvable", "node(s) did not have enough free storage");
 const GONE = verdict(
   NAME,
   "UnschedulableAndUnresolvable",
@@ -64,6 +66,8 @@ const EVENTS: readonly EventInterest[] = [
   { resource: "PersistentVolume", actions: ["Add", "Update"] },
   { resource: "PersistentVolumeClaim", actions: ["Add", "Update"], helps: isOwnClaim },
   { resource: "StorageClass", actions: ["Add", "Update"] },
+  { resource: "CSIDriver", actions: ["Add", "Update"] },
+  { resource: "CSIStorageCapacity", actions: ["Add", "Update"] },
   { resource: "Node", actions: ["Add", "UpdateNodeLabel"] },
 ];
 
@@ -85,6 +89,9 @@ export function volumeBindingPlugin(
       }
       if (claims.bound.length + claims.toBind.length === 0) return { kind: "skip" };
       const present = claims.bound.map(({ spec }) => volumes.volume(spec?.volumeName ?? ""));
+      // Reachable from everywhere.
+      const free = present.every((volume) => volume && volume.spec?.nodeAffinity?.required === undefined);
+      if (free && claims.toBind.length === 0) return { kind: "skip" };
       return {
         kind: "filter",
         filter(row) {
@@ -92,7 +99,8 @@ export function volumeBindingPlugin(
           if (!node) return NOTHING_TO_BIND;
           if (present.some((volume) => volume === undefined)) return GONE;
           if (!present.every((volume) => volume && isReachable(volume, node))) return UNREACHABLE;
-          return decide(claims.toBind, node, volumes, taken) ? undefined : NOTHING_TO_BIND;
+          const decided = decide(claims.toBind, node, volumes, taken);
+          return Array.isArray(decided) ? undefined : decided;
         },
       };
     },
@@ -101,7 +109,7 @@ export function volumeBindingPlugin(
       const node = cluster.nodes[cluster.rowByName.get(nodeName) ?? -1];
       if (claims.kind === "missing" || !node) return NOTHING_TO_BIND;
       const decisions = decide(claims.toBind, node, volumes, taken);
-      if (!decisions) return NOTHING_TO_BIND;
+      if (!Array.isArray(decisions)) return decisions;
       if (decisions.length > 0) decided.set(pod.uid, decisions);
       for (const { volume } of decisions) if (volume?.metadata.name) taken.add(volume.metadata.name);
       return undefined;
@@ -124,20 +132,21 @@ export function volumeBindingPlugin(
   }
 }
 
-/** A volume for each claim, or that it can be made for the node; undefined when one has neither. */
+/** A volume for each claim, or that it can be made for the node; what is against it when one has neither. */
 function decide(
   claims: readonly PersistentVolumeClaim[],
   node: Node,
   lookup: VolumeLookup,
   taken: ReadonlySet<string>,
-): ClaimDecision[] | undefined {
+): ClaimDecision[] | Verdict {
   if (claims.length === 0) return [];
   const used = new Set(taken);
   const decisions: ClaimDecision[] = [];
   for (const claim of claims) {
     const volume = bestMatch(claim, lookup.volumes(), node, used);
     const storageClass = lookup.storageClass(claim.spec?.storageClassName ?? "");
-    if (!volume && !canProvision(storageClass, node)) return undefined;
+    if (!volume && !canProvision(storageClass, node)) return NOTHING_TO_BIND;
+    if (!volume && storageClass && !hasCapacity(claim, storageClass, node, lookup)) return NO_STORAGE;
     if (volume?.metadata.name) used.add(volume.metadata.name);
     decisions.push({ claim, volume });
   }

@@ -1,4 +1,4 @@
-import type { CSINode, PersistentVolume, Pod, StorageClass } from "#formats/kube-types.generated.ts";
+import type { CSINode, Node, PersistentVolume, Pod, StorageClass } from "#formats/kube-types.generated.ts";
 import { listen, podsOn, type ClusterState } from "../../cluster/cluster-state.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { FilterPlugin } from "../../framework/plugin.ts";
@@ -17,6 +17,7 @@ interface Attachment {
 /** A node takes no more volumes of a CSI driver than its CSINode says (spec.drivers[].allocatable.count). */
 export function nodeVolumeLimitsPlugin(cluster: ClusterState, volumes: VolumeLookup): FilterPlugin {
   const users = volumeUsers(cluster);
+  const smallest = smallestLimits(cluster, volumes);
   return {
     name: NAME,
     events: [
@@ -32,17 +33,34 @@ export function nodeVolumeLimitsPlugin(cluster: ClusterState, volumes: VolumeLoo
       return {
         kind: "filter",
         filter(row) {
-          const limits = volumes.csiNode(cluster.nodes[row]?.metadata.name ?? "")?.spec.drivers;
-          if (!limits?.some(({ allocatable }) => allocatable?.count !== undefined)) return undefined;
           // As many claims as pods there have, all of one driver, is the most that can be in use.
-          const most = (users[row] ?? 0) + wanted.length;
-          if (limits.every(({ allocatable }) => (allocatable?.count ?? Number.POSITIVE_INFINITY) >= most)) {
-            return undefined;
-          }
+          if ((users[row] ?? 0) + wanted.length <= smallest(row)) return undefined;
+          const limits = volumes.csiNode(cluster.nodes[row]?.metadata.name ?? "")?.spec.drivers ?? [];
           return exceeds(wanted, cluster, row, limits, volumes) ? EXCEEDED : undefined;
         },
       };
     },
+  };
+}
+
+/** By row: the smallest limit that a driver of the node has; read again only after a node or a CSINode changed. */
+function smallestLimits(cluster: ClusterState, volumes: VolumeLookup): (row: number) => number {
+  const limits: number[] = [];
+  const nodes: (Node | undefined)[] = [];
+  let revision = -1;
+  return (row) => {
+    if (revision !== volumes.csiNodesRevision()) {
+      revision = volumes.csiNodesRevision();
+      nodes.length = 0;
+    }
+    const node = cluster.nodes[row];
+    if (nodes[row] !== node || node === undefined) {
+      nodes[row] = node;
+      const drivers = volumes.csiNode(node?.metadata.name ?? "")?.spec.drivers ?? [];
+      const counts = drivers.map(({ allocatable }) => allocatable?.count ?? Number.POSITIVE_INFINITY);
+      limits[row] = Math.min(Number.POSITIVE_INFINITY, ...counts);
+    }
+    return limits[row] ?? Number.POSITIVE_INFINITY;
   };
 }
 

@@ -1,5 +1,7 @@
 import type {
+  CSIDriver,
   CSINode,
+  CSIStorageCapacity,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
@@ -14,6 +16,10 @@ export interface VolumeLookup {
   volumes(): Iterable<PersistentVolume>;
   storageClass(name: string): StorageClass | undefined;
   csiNode(name: string): CSINode | undefined;
+  /** Grows when a CSINode changes. */
+  csiNodesRevision(): number;
+  csiDriver(name: string): CSIDriver | undefined;
+  capacities(): Iterable<CSIStorageCapacity>;
 }
 
 /** The claims of a pod, by what is to be done about them; or why the pod cannot run. */
