@@ -62,7 +62,6 @@ export function sharedSetDefinition(set: SharedSet, family: RuleFamily): SetDefi
       return { key: [address, "inet_proto", "inet_service"] };
     case "masquerade-nodeports":
       return { key: ["inet_proto", "inet_service"] };
-      return { key: [address] };
     case "hairpin":
       return { key: [address, address] };
     case "cluster-ips":
