@@ -57,8 +57,11 @@ async function dispatch(
         escape: run.escape,
         cmdSet: state.cmdSet,
       });
+      const isCommand = instruction.kind === "cmd";
+      // Of no use but to Windows, and in every image with a CMD that BuildKit makes.
+      const escaped = isCommand ? { ArgsEscaped: true } : {};
       return withHistory(
-        { ...state, config, cmdSet: state.cmdSet || instruction.kind === "cmd" },
+        { ...state, config: { ...config, ...escaped }, cmdSet: state.cmdSet || isCommand },
         { createdBy: instruction.original, created: run.created, emptyLayer: true },
       );
     }

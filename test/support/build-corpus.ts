@@ -118,6 +118,13 @@ export function plainConfig(config: Record<string, unknown>): Record<string, unk
   return Object.fromEntries(
     Object.entries(config)
       .filter(([name, value]) => !isEmpty(value) && value !== false && !["Hostname", "Image"].includes(name))
+      .map(([name, value]) => [name, sortedKeys(value)] as const)
       .toSorted(([a], [b]) => (a < b ? -1 : 1)),
   );
+}
+
+/** Maps have no order: Go writes theirs sorted. */
+function sortedKeys(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
