@@ -37,7 +37,7 @@ export interface SimulatedNodes {
   stop(): Promise<void>;
 }
 
-type NodeReading = { readonly name: string } & ReturnType<SimulatedUsage["read"]>;
+type NodeReading = ReturnType<SimulatedUsage["read"]>[number];
 
 /** A kubelet renews its Lease this often. */
 const RENEW_MS = 10_000;
@@ -54,16 +54,7 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
   const nodes = listNodes(options.nodes);
   const alive = new Set(nodes.map(({ name }) => name));
   const addresses = new Map(nodes.map(({ name }, index) => [name, `172.31.${(index >> 8) & 255}.${index & 255}`]));
-  const timers = new Map<string, () => void>();
   let stopped = false;
-
-  const renewLater = (name: string, delayMs: number): void => {
-    const cancel = clock.after(delayMs, () => {
-      if (alive.has(name)) renew(client, clock, name).catch((error: unknown) => report(error));
-      renewLater(name, RENEW_MS);
-    });
-    timers.set(name, cancel);
-  };
   const report = (error: unknown): void => {
     if (!stopped && !isGantryError(error, "not-found")) logger.warn({ error: errorText(error) }, "simulated node");
   };
@@ -93,10 +84,12 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
         lives.forget(pod);
       },
     });
-    if (!(options.heartbeats ?? true)) return;
-    // Not all at once.
-    for (const [index, { name }] of nodes.entries()) renewLater(name, (RENEW_MS * (index + 1)) / nodes.length);
+    if (options.heartbeats ?? true)
+      stopHeartbeats = heartbeats(clock, nodes, (name) => {
+        if (alive.has(name)) renew(client, clock, name).catch(report);
+      });
   };
+  let stopHeartbeats = (): void => undefined;
   let unsubscribe = (): void => undefined;
   return {
     started: begin(),
@@ -109,14 +102,30 @@ export function startSimulatedNodes(options: SimulatedNodesOptions): SimulatedNo
       comeBack(client, clock, name).catch(report);
       for (const pod of pods.cache.values()) if (pod.spec?.nodeName === name) lives.see(pod);
     },
-    readUsage: () => Promise.resolve(Array.from(alive, (name) => ({ name, ...usage.read(name) }))),
+    readUsage: () => Promise.resolve(usage.read(alive)),
     async stop() {
       stopped = true;
       unsubscribe();
-      for (const cancel of timers.values()) cancel();
+      stopHeartbeats();
       lives.stop();
       if (!options.informers) informers.stop();
     },
+  };
+}
+
+/** Calls for each node every ten seconds, not for all at once. The result ends it. */
+function heartbeats(clock: Clock, nodes: readonly SimulatedNode[], beat: (name: string) => void): () => void {
+  const timers = new Map<string, () => void>();
+  const later = (name: string, delayMs: number): void => {
+    const cancel = clock.after(delayMs, () => {
+      beat(name);
+      later(name, RENEW_MS);
+    });
+    timers.set(name, cancel);
+  };
+  for (const [index, { name }] of nodes.entries()) later(name, (RENEW_MS * (index + 1)) / nodes.length);
+  return () => {
+    for (const cancel of timers.values()) cancel();
   };
 }
 

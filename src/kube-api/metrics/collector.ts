@@ -107,10 +107,12 @@ function measuredPod(before: PodReading | undefined, pod: PodReading): MeasuredP
 /** A container that is younger than the reading before, or was restarted since, is measured from its start. */
 function between(before: UsageReading | undefined, last: UsageReading): MeasuredUsage | undefined {
   const { atMs, startedAtMs, cpuNanos, memoryBytes } = last;
-  const continues = before && (startedAtMs === undefined || startedAtMs <= before.atMs) && cpuNanos >= before.cpuNanos;
+  // A node has no start: a sum over its pods that has become less went on all the same.
+  const continues =
+    before && (startedAtMs === undefined || (startedAtMs <= before.atMs && cpuNanos >= before.cpuNanos));
   const fromMs = continues ? before.atMs : startedAtMs;
   if (fromMs === undefined || atMs - fromMs < SHORTEST_MS) return undefined;
   const windowMs = atMs - fromMs;
-  const nanos = cpuNanos - (continues ? before.cpuNanos : 0);
+  const nanos = Math.max(0, cpuNanos - (continues ? before.cpuNanos : 0));
   return { atMs, windowMs, nanoCores: Math.round((nanos * 1000) / windowMs), memoryBytes };
 }

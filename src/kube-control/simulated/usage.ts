@@ -14,15 +14,18 @@ export interface SimulatedUsage {
   /** A pod that runs, as it is now. */
   see(pod: Pod): void;
   forget(pod: Pod): void;
-  /** The pods of a node and their sum. */
-  read(nodeName: string): {
-    readonly usage: SimulatedReading;
-    readonly pods: readonly {
-      readonly namespace: string;
-      readonly name: string;
-      readonly containers: readonly (SimulatedReading & { readonly name: string })[];
-    }[];
-  };
+  /** The pods of these nodes, and the sum of each node. */
+  read(nodeNames: Iterable<string>): readonly SimulatedNodeReading[];
+}
+
+interface SimulatedNodeReading {
+  readonly name: string;
+  readonly usage: SimulatedReading;
+  readonly pods: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly containers: readonly (SimulatedReading & { readonly name: string })[];
+  }[];
 }
 
 interface Meter {
@@ -64,21 +67,23 @@ export function simulatedUsage(clock: Clock): SimulatedUsage {
       pods.set(uid, { pod, containers: new Map(containers) });
     },
     forget: (pod) => void pods.delete(pod.metadata.uid ?? ""),
-    read(nodeName) {
-      const read = Array.from(pods.values())
-        .filter(({ pod }) => pod.spec?.nodeName === nodeName)
-        .map(({ pod: { metadata }, containers }) => ({
-          namespace: metadata.namespace ?? "",
-          name: metadata.name ?? "",
-          containers: Array.from(containers, ([name, meter]) => ({ name, ...readMeter(meter, clock.now()) })),
-        }));
-      const all = read.flatMap(({ containers }) => containers);
-      const sum = (of: (reading: SimulatedReading) => number): number =>
-        all.reduce((total, reading) => total + of(reading), 0);
-      const usage = { cpuNanos: sum(({ cpuNanos }) => cpuNanos), memoryBytes: sum(({ memoryBytes }) => memoryBytes) };
-      return { usage: { atMs: clock.now(), ...usage }, pods: read };
+    read(nodeNames) {
+      const byNode = Map.groupBy(pods.values(), ({ pod }) => pod.spec?.nodeName ?? "");
+      return Array.from(nodeNames, (name) => readNode(name, byNode.get(name) ?? [], clock.now()));
     },
   };
+}
+
+function readNode(name: string, metered: readonly Metered[], nowMs: number): SimulatedNodeReading {
+  const pods = metered.map(({ pod: { metadata }, containers }) => ({
+    namespace: metadata.namespace ?? "",
+    name: metadata.name ?? "",
+    containers: Array.from(containers, ([container, meter]) => ({ name: container, ...readMeter(meter, nowMs) })),
+  }));
+  const all = pods.flatMap(({ containers }) => containers);
+  const sum = (of: (reading: SimulatedReading) => number): number => all.reduce((total, each) => total + of(each), 0);
+  const usage = { cpuNanos: sum(({ cpuNanos }) => cpuNanos), memoryBytes: sum(({ memoryBytes }) => memoryBytes) };
+  return { name, usage: { atMs: nowMs, ...usage }, pods };
 }
 
 function newMeter(nowMs: number): Meter {
