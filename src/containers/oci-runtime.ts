@@ -1,4 +1,4 @@
-import { errorText, GantryError } from "#base/errors.ts";
+import { errorText, GantryError, isGantryError } from "#base/errors.ts";
 import type { Clock } from "#base/clock.ts";
 import { COMMANDS } from "./runtime/commands.ts";
 import { logger, writeAll, type LogTarget, type RuntimeContext } from "./runtime/context.ts";
@@ -52,12 +52,18 @@ export async function ociRuntime(argv: readonly string[], process: RuntimeProces
     if (command === LAUNCH_FAILED) return await launchFailed(context, rest.slice(1));
     return await dispatch(context, command, rest.slice(1), flags.has("help"));
   } catch (error) {
-    const failed = command === LAUNCH_FAILED ? String((error as GantryError).details?.["kind"] ?? "") : command;
+    const failed = command === LAUNCH_FAILED ? failedCommand(error) : command;
     const message = failed === "" ? errorText(error) : `runc ${failed} failed: ${errorText(error)}`;
     log("error", message);
     if (toFile) writeAll(2, `${message}\n`);
     return failed === "exec" ? EXEC_FAILED : 1;
   }
+}
+
+/** The command that became the launcher. */
+function failedCommand(error: unknown): string {
+  const kind = isGantryError(error) ? error.details["kind"] : undefined;
+  return typeof kind === "string" ? kind : "";
 }
 
 async function dispatch(

@@ -105,6 +105,8 @@ describe("an engine that is opened again", () => {
     await until("always is back", () => statusOf(stopped.always) === "running");
     assert.equal(statusOf(stopped["unless-stopped"]), "exited");
     await t.engine.unpause(paused.id);
+    assert.deepEqual(t.engine.exec(outliving.id).config.args, ["sleep", "1000"], "an exec goes on being known");
+    assert.equal(t.engine.exec(outliving.id).state.status, "running");
     const { id: execId } = await t.engine.createExec(running.id, { ...exec, args: ["sh", "-c", "exit 4"] });
     await t.engine.startExec(execId, { detach: true });
     assert.equal(await t.engine.waitExec(execId), 4);

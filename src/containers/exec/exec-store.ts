@@ -3,7 +3,7 @@ import type { Exec, ExecConfig } from "../engine.ts";
 import type { ExecHooks } from "../lifecycle/context.ts";
 import type { Entry } from "../lifecycle/entry.ts";
 
-/** An exec in memory; none is kept over a restart of the engine, as with dockerd. */
+/** An exec in memory. Those that run are taken up again by the next engine. */
 export interface ExecEntry {
   readonly id: string;
   readonly entry: Entry;
@@ -14,6 +14,8 @@ export interface ExecEntry {
 
 export interface ExecStore extends ExecHooks {
   add(id: string, entry: Entry, config: ExecConfig): ExecEntry;
+  /** One that an earlier engine started. */
+  adopt(id: string, entry: Entry, config: ExecConfig, pid: number): void;
   /** Throws `not-found` in Docker's words. */
   get(id: string): ExecEntry;
   started(exec: ExecEntry, pid: number): void;
@@ -60,6 +62,12 @@ export function execStore(onEnd: (exec: ExecEntry, code: number) => void): ExecS
       const exec: ExecEntry = { id, entry, config, state: { status: "created" }, ended: Promise.withResolvers() };
       execs.set(id, exec);
       return exec;
+    },
+    adopt(id, entry, config, pid) {
+      if (execs.has(id)) return;
+      const exec: ExecEntry = { id, entry, config, state: { status: "created" }, ended: Promise.withResolvers() };
+      execs.set(id, exec);
+      changed(exec, { status: "running", pid });
     },
     get(id) {
       const exec = execs.get(id);

@@ -15,6 +15,7 @@ import { buildSpec, capabilitySets } from "../spec/build-spec.ts";
 import { environment } from "../spec/environment.ts";
 import { heldCapabilities } from "../spec/held-capabilities.ts";
 import { resolveUser, type ProcessUser } from "../spec/users.ts";
+import { forgetExec, writeExec } from "./exec-files.ts";
 import { execView, type ExecEntry, type ExecStore } from "./exec-store.ts";
 
 /** What runs a process in a container. */
@@ -91,6 +92,7 @@ async function startExec(
     return await spawnExec(context, store, exec, options);
   } catch (error) {
     const failure = startFailure(error, config.args[0] ?? "", "exec");
+    forgetExec(context.places.shim(entry.id), exec.id);
     store.failed(exec, failure.exitCode === 128 ? 126 : failure.exitCode);
     throw failure.error;
   }
@@ -109,6 +111,7 @@ async function spawnExec(
     stdin: config.stdin && !detach ? "once" : "none",
     waitForAttach: !detach,
   };
+  writeExec(context.places.shim(entry.id), exec.id, config);
   const { pid } = await shim.spawn(exec.id, execPlan(context, entry, config), io);
   store.started(exec, pid);
   if (detach) return undefined;

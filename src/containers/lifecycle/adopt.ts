@@ -1,6 +1,7 @@
 import { errorText } from "#base/errors.ts";
 import { openCgroup } from "#linux/cgroups.ts";
-import type { ProcessExit, Shim } from "#linux/shim.ts";
+import type { ProcessExit, Shim, ShimProcess } from "#linux/shim.ts";
+import { forgetExec, readExec } from "../exec/exec-files.ts";
 import { attempt, type EngineContext } from "./context.ts";
 import { INIT, type Entry, type Run } from "./entry.ts";
 import { supervise } from "./supervise.ts";
@@ -29,11 +30,27 @@ export async function adoptShim(
   if (shim) {
     supervise(context, entry, run, shim);
     const processes = await shim.processes();
-    for (const { id, exit } of processes) if (exit && id !== INIT) await shim.acknowledge(id);
+    for (const process of processes) if (process.id !== INIT) await adoptExec(context, entry, shim, process);
     const init = processes.find(({ id }) => id === INIT);
     if (init) return init.exit;
   }
   return endLost(context, entry, run);
+}
+
+/** An exec that an earlier engine started goes on being known; one that has ended meanwhile is told of. */
+async function adoptExec(
+  { places, execs }: EngineContext,
+  entry: Entry,
+  shim: Shim,
+  { id, pid, exit }: ShimProcess,
+): Promise<void> {
+  const directory = places.shim(entry.id);
+  const config = readExec(directory, id);
+  if (config) execs.adopt(id, entry, config, pid);
+  if (!exit) return;
+  execs.ended(entry, id, exit.code);
+  forgetExec(directory, id);
+  await shim.acknowledge(id);
 }
 
 async function connectShim({ places, shims, logger }: EngineContext, { id }: Entry): Promise<Shim | undefined> {

@@ -7,6 +7,7 @@ import type { OciSeccomp } from "#formats/oci-spec.ts";
 import type { ImageStore } from "#images/image-store.ts";
 import type { Shim } from "#linux/shim.ts";
 import type { Networks } from "#network/networks.ts";
+import type { ExecConfig } from "../engine.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { HealthPlan, ProbeResult } from "../health/health.ts";
 import type { VolumeStore } from "../volumes/volume-store.ts";
@@ -54,6 +55,8 @@ export interface Phase {
 export interface ExecHooks {
   /** An exec of the container has ended. */
   ended(entry: Entry, execId: string, code: number): void;
+  /** An exec that an earlier engine started runs, or has ended meanwhile. */
+  adopt(execId: string, entry: Entry, config: ExecConfig, pid: number): void;
   /** The container is gone: so are its execs. */
   forget(entry: Entry): void;
 }

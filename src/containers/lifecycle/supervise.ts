@@ -1,5 +1,6 @@
 import { errorText } from "#base/errors.ts";
 import type { Shim, ShimEvent } from "#linux/shim.ts";
+import { forgetExec } from "../exec/exec-files.ts";
 import { compressRotated } from "../logs/compress-logs.ts";
 import { adoptShim } from "./adopt.ts";
 import { attempt, containerEvent, type EngineContext } from "./context.ts";
@@ -55,6 +56,7 @@ async function endExec(
   event: Extract<ShimEvent, { kind: "exit" }>,
 ): Promise<void> {
   context.execs.ended(entry, event.id, event.exit.code);
+  forgetExec(context.places.shim(entry.id), event.id);
   await shim.acknowledge(event.id);
 }
 

@@ -10,6 +10,7 @@ import { planLaunch } from "../launch.ts";
 import { DEVICE_RULES } from "../spec/defaults.ts";
 import { containerDirectory, forgetContainer, makeContainer, pidFileOf, writeState } from "./container.ts";
 import type { RuntimeContext } from "./context.ts";
+import { grantable } from "./capabilities.ts";
 import { deleteContainer } from "./delete.ts";
 import { LAUNCH_FAILED } from "./launch-failed.ts";
 import type { Flags } from "./options.ts";
@@ -71,7 +72,8 @@ function prepare(
     refuseUsedCgroup(path);
     cgroup = createCgroup(path, resourcesOf(spec));
     const { preserve, environment } = preservedDescriptors(flags);
-    const process = { ...processOf(spec), env: [...(spec.process?.env ?? []), ...environment] };
+    const given = grantable(context, processOf(spec));
+    const process = { ...given, env: [...(spec.process?.env ?? []), ...environment] };
     const { annotations, ociVersion } = spec;
     const hookState = { ociVersion, id, bundle, ...(annotations && { annotations }) };
     const plan = planLaunch({ ...spec, process }, { id, cgroup, pause: "created", hookState });

@@ -5,6 +5,7 @@ import type { OciProcess } from "#formats/oci-spec.ts";
 import { openCgroup } from "#linux/cgroups.ts";
 import { becomeLauncher } from "#linux/launcher.ts";
 import { planExec } from "../launch.ts";
+import { grantable } from "./capabilities.ts";
 import { openContainer, runningProcess, type Container } from "./container.ts";
 import type { RuntimeContext } from "./context.ts";
 import { LAUNCH_FAILED } from "./launch-failed.ts";
@@ -16,7 +17,7 @@ export function execCommand(context: RuntimeContext, flags: Flags, id: string, a
   const container = openContainer(context.root, id);
   const { pid } = runningProcess(container);
   refuse(container, flags);
-  const process = { ...execProcess(container, flags, args) };
+  const process = { ...grantable(context, execProcess(container, flags, args)) };
   const { preserve, environment } = preservedDescriptors(flags);
   if (environment.length > 0) process.env = [...(process.env ?? []), ...environment];
   const [consoleSocket, pidFile] = [flags.text("console-socket"), flags.text("pid-file")];

@@ -19,6 +19,12 @@ export function originOf(container: Container): OriginDocuments {
   };
 }
 
+/** Only the HostConfig: what `docker ps` needs of a thousand containers. */
+export function hostConfigOf({ config }: Container): Record<string, unknown> {
+  const docker = config.origin?.["docker"] as OriginDocuments | undefined;
+  return (docker ?? derive(config)).HostConfig;
+}
+
 function derive(config: ContainerConfig): OriginDocuments {
   const { namespaces, resources, restartPolicy } = config;
   const host: DockerHostConfig = {

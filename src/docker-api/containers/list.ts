@@ -12,7 +12,7 @@ import { parseContainerPorts, portKey } from "#formats/docker-ports.ts";
 import type { Deps } from "../deps.ts";
 import type { Handler } from "../http/call.ts";
 import { json } from "../http/reply.ts";
-import { summaryDocument } from "./list-document.ts";
+import { remembering, summaryDocument } from "./list-document.ts";
 import { portSummaries } from "./network-settings.ts";
 import { originOf } from "./documents.ts";
 import { healthStatus } from "./state-document.ts";
@@ -50,8 +50,8 @@ export function listHandler(deps: Deps): Handler {
       since: filters.get("since")?.at(-1) ?? query.text("since"),
     });
     const context = {
-      images: deps.images,
-      findNetwork: deps.networks.find.bind(deps.networks),
+      imageId: remembering((reference) => deps.images.find(reference)?.id),
+      findNetwork: remembering(deps.networks.find.bind(deps.networks)),
       nowMs: deps.clock.now(),
     };
     const size = query.flag("size");

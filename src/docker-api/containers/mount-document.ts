@@ -1,5 +1,5 @@
 import type { Container, MountPoint } from "#containers/engine.ts";
-import { originOf } from "./documents.ts";
+import { hostConfigOf } from "./documents.ts";
 
 /** inspect's and list's mount. */
 export function mountDocument(mount: MountPoint): object {
@@ -17,7 +17,8 @@ export function mountDocument(mount: MountPoint): object {
 
 /** Docker lists a tmpfs among the mounts only when it came by `--mount`. */
 export function shownMounts(container: Container): readonly MountPoint[] {
-  const asked = (originOf(container).HostConfig["Mounts"] ?? []) as readonly { Type?: string; Target?: string }[];
+  if (!container.mounts.some(({ type }) => type === "tmpfs")) return container.mounts;
+  const asked = (hostConfigOf(container)["Mounts"] ?? []) as readonly { Type?: string; Target?: string }[];
   const targets = new Set(asked.filter(({ Type }) => Type === "tmpfs").map(({ Target }) => Target));
   return container.mounts.filter(({ type, destination }) => type !== "tmpfs" || targets.has(destination));
 }

@@ -43,7 +43,11 @@ async function imageUsage({ images, engine, builder }: Deps): Promise<object> {
 }
 
 function containerUsage(deps: Deps): Promise<object[]> {
-  const context = { images: deps.images, findNetwork: deps.networks.find.bind(deps.networks), nowMs: deps.clock.now() };
+  const context = {
+    imageId: (reference: string) => deps.images.find(reference)?.id,
+    findNetwork: deps.networks.find.bind(deps.networks),
+    nowMs: deps.clock.now(),
+  };
   return Promise.all(
     deps.engine
       .list()
