@@ -492,27 +492,3 @@ for (const [apiVersion, kind, document, wanted] of BAD) {
   test(`${kind}: ${(wanted[0] ?? "").slice(0, 110)}`, () =>
     assert.deepEqual(problems(apiVersion, kind, document), wanted));
 }
-
-test("containers of a StatefulSet may mount what its claim templates give them", () => {
-  const mounts = {
-    ...template,
-    spec: { containers: [{ ...C, volumeMounts: [{ name: "data", mountPath: "/data" }] }] },
-  };
-  const set = (claim: string): object => ({
-    spec: {
-      selector: { matchLabels: { app: "x" } },
-      serviceName: "x",
-      template: mounts,
-      volumeClaimTemplates: [
-        {
-          metadata: { name: claim },
-          spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
-        },
-      ],
-    },
-  });
-  assert.deepEqual(problems("apps/v1", "StatefulSet", set("data")), []);
-  assert.deepEqual(problems("apps/v1", "StatefulSet", set("other")), [
-    'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"',
-  ]);
-});

@@ -19,6 +19,7 @@ export interface NodeAgent {
 /** Registers the node (or takes up the one of this name), and resolves when it is Ready in the API. */
 export async function startNodeAgent(deps: NodeDeps): Promise<NodeAgent> {
   const { client, clock, config, logger } = deps;
+  const nodes = deps.informers.informer(RESOURCES.nodes);
   let closed = false;
   let cancels: (() => void)[] = [];
   let reporting: Promise<void> | undefined;
@@ -93,9 +94,19 @@ export async function startNodeAgent(deps: NodeDeps): Promise<NodeAgent> {
     reporting = undefined;
   };
 
+  /** Whoever thought that the node was gone (it was cut off, or the machine was too busy) is told that it is not. */
+  const comeBack = async (): Promise<void> => {
+    const node = nodes.cache.get(config.name);
+    const ready = node?.status?.conditions?.find(({ type }) => type === "Ready");
+    if (ready && ready.status !== "True") await writeStatus();
+  };
+
   await register();
   await renewLease();
-  repeat(RENEW_MS, renewLease);
+  repeat(RENEW_MS, async () => {
+    await renewLease();
+    await comeBack();
+  });
   repeat(STATUS_MS, writeStatus);
   return {
     report() {

@@ -48,51 +48,18 @@ export interface NodeSet {
 
 /** Starts the machine's own node and those that are written down, all at once. */
 export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
-  const { containers, control, records, own: ownOptions } = options;
-  const running = new Map<string, FurtherNode>();
-  const serial = keyedSerial();
-  const count = (): number => records.all().length + 1;
-  const own = { ...ownOptions, sharedBy: count };
-  const begin = async (record: NodeRecord): Promise<void> => {
-    const node = await startFurtherNode({ ...options, own }, record);
-    running.set(record.name, node);
-  };
+  const { containers, control, records } = options;
+  const own = { ...options.own, sharedBy: () => records.all().length + 1 };
+  const parts: Parts = { ...options, own, running: new Map(), share: () => undefined };
   const [side] = await Promise.all([
     startNode(containers, control, options.ownPodNetwork, own),
-    ...records.all().map((record) => (record.wish === "stopped" ? holdDown(options, record) : begin(record))),
+    ...records.all().map((record) => (record.wish === "stopped" ? holdDown(parts, record) : begin(parts, record))),
   ]);
-  const recordOf = (name: string): NodeRecord => {
-    const found = records.all().find((record) => record.name === name);
-    if (found) return found;
-    if (name === own.name)
-      throw new GantryError(
-        "unsupported",
-        `node ${name} is the machine itself, with the API server on it: only the nodes that were added can be stopped, partitioned or removed`,
-      );
-    throw new GantryError("not-found", `node ${name} not found`);
-  };
-  const shareAnew = (): void => {
+  const { running } = parts;
+  parts.share = () => {
     side.kubelet.report();
     for (const { kubelet } of running.values()) kubelet.report();
   };
-  const off = async (name: string): Promise<void> => {
-    running.get(name)?.close({ services: true });
-    running.delete(name);
-    await endContainers(containers, name);
-    containers.nodes.setCut(name, true);
-  };
-  const toState = async (name: string, wish: NodeWish): Promise<void> => {
-    const record = recordOf(name);
-    if (wish === "stopped") await off(name);
-    else {
-      containers.nodes.setCut(name, wish === "partitioned");
-      const node = running.get(name);
-      if (!node) await begin({ ...record, wish });
-      else node.setCut(wish === "partitioned");
-    }
-    records.put({ ...record, wish });
-  };
-  const inTurn = <T>(run: () => Promise<T>): Promise<T> => serial.run("nodes", run);
   return {
     own: side,
     streams: nodeStreamsOf((name) => {
@@ -109,33 +76,7 @@ export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
         isOwn: false,
       })),
     ],
-    add: ({ name, labels, taints }) =>
-      inTurn(async () => {
-        checkNodeName(name);
-        if (name === own.name || records.all().some((record) => record.name === name))
-          throw new GantryError("already-exists", `node ${name} already exists`);
-        const record: NodeRecord = { name, index: freeIndex(records.all()), labels, taints, wish: "running" };
-        nodeRanges(options.ranges, record.index);
-        records.put(record);
-        await begin(record);
-        shareAnew();
-      }),
-    start: (name) => inTurn(() => toState(name, "running")),
-    stop: (name) => inTurn(() => toState(name, "stopped")),
-    partition: (name) => inTurn(() => toState(name, "partitioned")),
-    remove: (name) =>
-      inTurn(async () => {
-        recordOf(name);
-        const node = running.get(name);
-        await off(name);
-        await removeContainers(containers, name);
-        await node?.kubelet.unmountVolumes();
-        await containers.nodes.disconnect(name);
-        await containers.nodes.remove(name);
-        records.delete(name);
-        await deleteNode(control, name);
-        shareAnew();
-      }),
+    ...verbs(parts),
     close(keep) {
       side.close(keep);
       for (const node of running.values()) node.close(keep);
@@ -146,6 +87,87 @@ export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
       for (const { name } of records.all()) await containers.nodes.disconnect(name);
     },
   };
+}
+
+interface Parts extends NodeSetOptions {
+  readonly running: Map<string, FurtherNode>;
+  /** Every node tells what it has now: there are more or fewer of them. */
+  share: () => void;
+}
+
+/** What can be done to a further node, one thing at a time. */
+function verbs(parts: Parts): Pick<NodeSet, "add" | "start" | "stop" | "partition" | "remove"> {
+  const serial = keyedSerial();
+  const inTurn = (run: () => Promise<void>): Promise<void> => serial.run("nodes", run);
+  return {
+    add: (addition) => inTurn(() => addNode(parts, addition)),
+    start: (name) => inTurn(() => become(parts, name, "running")),
+    stop: (name) => inTurn(() => become(parts, name, "stopped")),
+    partition: (name) => inTurn(() => become(parts, name, "partitioned")),
+    remove: (name) => inTurn(() => removeNode(parts, name)),
+  };
+}
+
+async function begin(parts: Parts, record: NodeRecord): Promise<void> {
+  parts.running.set(record.name, await startFurtherNode(parts, record));
+}
+
+function recordOf({ records, own }: Parts, name: string): NodeRecord {
+  const found = records.all().find((record) => record.name === name);
+  if (found) return found;
+  if (name === own.name)
+    throw new GantryError(
+      "unsupported",
+      `node ${name} is the machine itself, with the API server on it: only the nodes that were added can be stopped, partitioned or removed`,
+    );
+  throw new GantryError("not-found", `node ${name} not found`);
+}
+
+async function addNode(parts: Parts, { name, labels, taints }: NodeAddition): Promise<void> {
+  const { records, ranges, own } = parts;
+  checkNodeName(name);
+  if (name === own.name || records.all().some((record) => record.name === name))
+    throw new GantryError("already-exists", `node ${name} already exists`);
+  const record: NodeRecord = { name, index: freeIndex(records.all()), labels, taints, wish: "running" };
+  // Before it is written down: the ranges may have no room for it.
+  nodeRanges(ranges, record.index);
+  records.put(record);
+  await begin(parts, record);
+  parts.share();
+}
+
+async function become(parts: Parts, name: string, wish: NodeWish): Promise<void> {
+  const { containers, records, running } = parts;
+  const record = recordOf(parts, name);
+  if (wish === "stopped") await powerOff(parts, name);
+  else {
+    containers.nodes.setCut(name, wish === "partitioned");
+    const node = running.get(name);
+    if (node) node.setCut(wish === "partitioned");
+    else await begin(parts, { ...record, wish });
+  }
+  records.put({ ...record, wish });
+}
+
+async function powerOff({ containers, running }: Parts, name: string): Promise<void> {
+  running.get(name)?.close({ services: true });
+  running.delete(name);
+  await endContainers(containers, name);
+  containers.nodes.setCut(name, true);
+}
+
+async function removeNode(parts: Parts, name: string): Promise<void> {
+  const { containers, records, running } = parts;
+  recordOf(parts, name);
+  const node = running.get(name);
+  await powerOff(parts, name);
+  await removeContainers(containers, name);
+  await node?.kubelet.unmountVolumes();
+  await containers.nodes.disconnect(name);
+  await containers.nodes.remove(name);
+  records.delete(name);
+  await deleteNode(parts.control, name);
+  parts.share();
 }
 
 /** A node that was switched off before this start stays so: it is there, without a cable. */

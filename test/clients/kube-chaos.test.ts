@@ -129,8 +129,8 @@ describe("chaos", { skip }, () => {
     }
     t.diagnostic(Array.from(counts, ([name, count]) => `${name}: ${count}`).join(", "));
     for (const node of NODES) await gantryNode("start", node);
-    await kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s");
-    for (const name of ["web", "idle"]) await kubectl("rollout", "status", `deployment/${name}`, "--timeout=180s");
+    await kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=55s");
+    for (const name of ["web", "idle"]) await kubectl("rollout", "status", `deployment/${name}`, "--timeout=55s");
     await ready("client");
     for (let times = 0; times < 20; times++) {
       const answer = await sh("client", "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 web 80 | tail -n 1");
