@@ -1,6 +1,7 @@
 // Services and what is set aside for them (k8s.io/kubernetes pkg/registry/core/service).
 import type { KubeObject } from "#formats/kube-object.ts";
 import type { Service, ServicePort, ServiceSpec } from "#formats/kube-types.generated.ts";
+import { dropTypeDependentFields } from "./services/type-change.ts";
 import { invalid, type FieldFault } from "../status.ts";
 import { ipv4Number, ipv4Text } from "./services/addresses.ts";
 import type { Pool } from "./services/pool.ts";
@@ -28,6 +29,7 @@ export function serviceStrategy(pools: ServicePools): Strategy {
       const { spec } = object as ServiceObject;
       const before = (old as ServiceObject).spec;
       if (!spec || !before) return;
+      dropTypeDependentFields(spec, before);
       carryAllocated(spec, before);
       normalize(spec);
     },
@@ -67,22 +69,13 @@ function heldBy(spec: ServiceSpec | undefined): Held {
   };
 }
 
-/** clusterIP and clusterIPs say the same; what a type cannot have goes. */
+/** clusterIP and clusterIPs say the same. */
 function normalize(spec: ServiceSpec): void {
-  const type = spec.type ?? "ClusterIP";
-  if (type === "ExternalName") {
-    delete spec.clusterIP;
-    delete spec.clusterIPs;
-    delete spec.ipFamilies;
-    delete spec.ipFamilyPolicy;
-    delete spec.internalTrafficPolicy;
-    return;
-  }
+  if (spec.type === "ExternalName") return;
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
   spec.ipFamilies ??= ["IPv4"];
   spec.ipFamilyPolicy ??= "SingleStack";
-  if (!needsNodePorts(spec)) for (const port of spec.ports ?? []) delete port.nodePort;
   if (!needsHealthPort(spec)) delete spec.healthCheckNodePort;
 }
 
