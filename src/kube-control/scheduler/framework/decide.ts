@@ -2,7 +2,14 @@ import type { Random } from "#base/random.ts";
 import { nodeName } from "../cluster/cluster-state.ts";
 import { nominatedOn } from "../cluster/nominations.ts";
 import type { Diagnosis } from "./diagnosis.ts";
-import { diagnose, feasibleRows, firstObjection, prepareFilters, type PreparedFilters } from "./find-feasible.ts";
+import {
+  diagnose,
+  feasibleRows,
+  firstObjection,
+  prepareFilters,
+  type Preparation,
+  type PreparedFilters,
+} from "./find-feasible.ts";
 import type { LikePods } from "./like-pods.ts";
 import { nominatedAbove, withSeated } from "./nominated.ts";
 import type { Cycle } from "./plugin.ts";
@@ -125,21 +132,29 @@ export function fitCheck(
   const local =
     preparation.kind === "filters" &&
     preparation.prepared.localCount === preparation.prepared.filters.length &&
-    preparation.prepared.named.length === 0;
+    preparation.prepared.named.length === 0 &&
+    !preparation.prepared.forNow;
   return { fits: rowCheck(profile, cycle), local };
 }
 
 /** Local filters look at the node itself whenever they are asked; others have to be prepared anew. */
 function freshCheck(profile: Profile, cycle: Cycle): (row: number) => Verdict | undefined {
-  let kept: PreparedFilters | undefined;
+  const others = profile.filters.filter(({ local }) => !local);
+  let kept: Preparation | undefined;
   return (row) => {
-    const preparation = kept ? undefined : prepareFilters(profile.filters, cycle);
-    if (preparation?.kind === "rejected") return preparation.diagnosis.absent;
-    const prepared = kept ?? preparation?.prepared;
-    if (!prepared) return undefined;
-    if (prepared.localCount === prepared.filters.length) kept = prepared;
-    const { filters, candidates, named } = prepared;
-    if (named.length > 0 && !candidates.includes(row)) return diagnose(cycle.cluster, prepared, new Map()).absent;
-    return firstObjection(filters, row);
+    kept ??= prepareFilters(
+      profile.filters.filter(({ local }) => local),
+      cycle,
+    );
+    return checkRow(kept, cycle, row) ?? checkRow(prepareFilters(others, cycle), cycle, row);
   };
+}
+
+function checkRow(preparation: Preparation, { cluster }: Cycle, row: number): Verdict | undefined {
+  if (preparation.kind === "rejected") return preparation.diagnosis.absent;
+  const { filters, candidates, named } = preparation.prepared;
+  if (named.length > 0 && !candidates.includes(row)) {
+    return diagnose(cluster, preparation.prepared, new Map()).absent;
+  }
+  return firstObjection(filters, row);
 }

@@ -12,6 +12,8 @@ export interface PreparedFilters {
   readonly candidates: Int32Array;
   /** Plugins that named nodes. */
   readonly named: readonly string[];
+  /** A filter that passes every node was left out, which holds only as the cluster stands. */
+  readonly forNow: boolean;
 }
 
 export type Preparation =
@@ -23,11 +25,15 @@ export function prepareFilters(plugins: readonly FilterPlugin[], cycle: Cycle): 
   const filters: RowFilter[] = [];
   const named: string[] = [];
   let localCount = 0;
+  let forNow = false;
   let names: ReadonlySet<string> | undefined;
   let rejected: Verdict | undefined;
   for (const plugin of plugins) {
     const result = plugin.preFilter(cycle);
-    if (result.kind === "skip") continue;
+    if (result.kind === "skip") {
+      forNow ||= result.forNow ?? false;
+      continue;
+    }
     if (result.kind === "reject") {
       if (result.verdict.code === "UnschedulableAndUnresolvable") return reject(cycle, result.verdict);
       rejected ??= result.verdict;
@@ -42,7 +48,7 @@ export function prepareFilters(plugins: readonly FilterPlugin[], cycle: Cycle): 
   }
   if (rejected) return reject(cycle, rejected);
   const candidates = names === undefined ? cycle.cluster.rows : rowsOf(cycle.cluster, names);
-  return { kind: "filters", prepared: { filters, localCount, candidates, named } };
+  return { kind: "filters", prepared: { filters, localCount, candidates, named, forNow } };
 }
 
 /** Filter: the rows that pass all filters. `verdicts` gets the first objection to each of the others. */

@@ -115,22 +115,20 @@ function compare(
   const filters = prepared.filters.slice(prepared.localCount);
   const all = scratch.rows(cluster.rows.length);
   let count = 0;
-  const { passing } = kind;
-  const none = filters.length === 0;
-  for (const row of cluster.rows) {
-    if (passing.has(row) && (none || firstObjection(filters, row) === undefined)) all[count++] = row;
+  const { places, scores: fixedScores } = kind.passing;
+  const [only] = filters;
+  const passes = only && filters.length === 1 ? only : (row: number) => firstObjection(filters, row);
+  if (!only) {
+    for (const row of cluster.rows) if ((places[row] ?? -1) >= 0) all[count++] = row;
+  } else {
+    for (const row of cluster.rows) if ((places[row] ?? -1) >= 0 && passes(row) === undefined) all[count++] = row;
   }
   if (count === 0) return refusedByOthers(cycle, prepared, kind);
   const rows = all.subarray(0, count);
   const row = count === 1 ? (rows[0] ?? 0) : undefined;
   if (row !== undefined) return { kind: "placed", row, nodeName: nodeName(cluster, row), scores: undefined };
   const total = scratch.scores(0, count);
-  const fixed = scratch.scores(1, count);
-  for (let index = 0; index < count; index++) {
-    const score = passing.scoreOf(rows[index] ?? 0);
-    fixed[index] = score;
-    total[index] = score;
-  }
+  for (let index = 0; index < count; index++) total[index] = fixedScores[rows[index] ?? 0] ?? 0;
   const byPlugin: PluginScores[] = [];
   const add = ({ plugin, weight }: WeightedScore, scorer: RowScorer, scores: Float64Array): void => {
     scorer.normalize?.(scores, rows);
@@ -142,13 +140,13 @@ function compare(
     if (histogram.size <= 1) continue;
     const scorer = weighted.plugin.preScore(cycle, rows);
     if (!scorer) continue;
-    const scores = scratch.scores(2 + byPlugin.length, count);
+    const scores = scratch.scores(1 + byPlugin.length, count);
     for (let index = 0; index < count; index++) scores[index] = raw[rows[index] ?? 0] ?? 0;
     add(weighted, scorer, scores);
   }
   for (const weighted of scorers) {
     const scorer = weighted.plugin.preScore(cycle, rows);
-    if (scorer) add(weighted, scorer, rawScores(scorer, rows, scratch.scores(2 + byPlugin.length, count)));
+    if (scorer) add(weighted, scorer, rawScores(scorer, rows, scratch.scores(1 + byPlugin.length, count)));
   }
   const chosen = rows[pickHighest(total, random.next)] ?? 0;
   const told = bestNodes(cluster, { rows, total, byPlugin }).map((each) => withFixed(each, cycle, kind));

@@ -17,8 +17,8 @@ export type RowFilter = (row: number) => Verdict | undefined;
 
 /** What a filter plugin makes of a pod before it sees nodes. */
 export type PreFilterResult =
-  /** Nothing to check for this pod. */
-  | { readonly kind: "skip" }
+  /** Nothing to check for this pod. `forNow`: only as the cluster stands, with every node passing. */
+  | { readonly kind: "skip"; readonly forNow?: boolean }
   /** No node will do. */
   | { readonly kind: "reject"; readonly verdict: Verdict }
   /** `nodeNames`: only these can pass at all. */

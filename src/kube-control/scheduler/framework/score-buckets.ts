@@ -6,6 +6,9 @@ export interface ScoreBuckets {
   has(row: number): boolean;
   remove(row: number): void;
   readonly size: number;
+  /** By row, for loops over many: where it is in its bucket (below 0: nowhere), and its score. */
+  readonly places: Int32Array;
+  readonly scores: Float64Array;
   /** A row of the highest score, each of several with the same chance; -1: there is none. */
   pick(random: () => number): number;
   /** Some rows, none with a lower score than one that is left out. */
@@ -37,6 +40,8 @@ export function scoreBuckets(capacity: number): ScoreBuckets {
     if (score === highest) highest = Math.max(...buckets.keys());
   };
   return {
+    places,
+    scores,
     set(row, score) {
       if ((places[row] ?? -1) >= 0) {
         if (scores[row] === score) return;

@@ -4,7 +4,7 @@ import type { PodCounts, PodGroup } from "../../cluster/pod-groups.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
 import type { DomainSums } from "../../cluster/topology.ts";
 import type { FilterPlugin, RowFilter, RowScorer, ScorePlugin } from "../../framework/plugin.ts";
-import { verdict } from "../../framework/verdict.ts";
+import { verdict, type Verdict } from "../../framework/verdict.ts";
 import { affinityEvents } from "./events.ts";
 import { termIndex, type PlacedTerm } from "./term-index.ts";
 import type { Term } from "./terms.ts";
@@ -59,7 +59,8 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
         attracted.every(({ occupied }) => occupied === 0) &&
         affinity.every((term) => matchesPod(term, pod));
       const away = antiAffinity.map((term) => matched([term], term.topologyKey));
-      return { kind: "filter", filter: affinityFilter({ attracted, alone, away, repelled }) };
+      const filter = affinityFilter(cluster, { attracted, alone, away, repelled });
+      return filter ? { kind: "filter", filter } : { kind: "skip", forNow: true };
     },
     concerns({ pod }) {
       const { preferredAffinity, preferredAntiAffinity } = index.termsOf(pod);
@@ -79,8 +80,16 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
         if (matchesPod(term, pod)) weighted.push([domains.current(), factor]);
       }
     }
-    return weighted.length === 0 ? undefined : domainScorer(byColumn(weighted));
+    const uneven = byColumn(weighted).filter((domains) => !isEven(cluster, domains));
+    return uneven.length === 0 ? undefined : domainScorer(uneven);
   }
+}
+
+/** All nodes get the same from it, so that it decides nothing. */
+function isEven({ rows }: ClusterState, { values, sums }: DomainSums): boolean {
+  const first = sums[values[rows[0] ?? 0] ?? 0] ?? 0;
+  for (const row of rows) if ((sums[values[row] ?? 0] ?? 0) !== first) return false;
+  return true;
 }
 
 type WeightedDomains = readonly [domains: DomainSums, weight: number];
@@ -144,16 +153,48 @@ interface AffinityState {
   readonly repelled: readonly DomainSums[];
 }
 
-function affinityFilter({ attracted, alone, away, repelled }: AffinityState): RowFilter {
-  const has = ({ values, sums }: DomainSums, row: number): boolean => (sums[values[row] ?? 0] ?? 0) > 0;
+/** By domain of one topology key: what is against it, if anything. */
+interface DomainVerdicts {
+  readonly values: Int32Array;
+  readonly verdicts: readonly (Verdict | undefined)[];
+}
+
+/** Judges every domain once; undefined: nodes of all of them will do. */
+function affinityFilter(cluster: ClusterState, state: AffinityState): RowFilter | undefined {
+  const judged = [
+    ...state.attracted.map((domains) => judge(domains, state.alone ? isUnlabelled : isEmpty, NO_AFFINITY)),
+    ...state.away.map((domains) => judge(domains, isOccupied, ANTI_AFFINITY)),
+    ...state.repelled.map((domains) => judge(domains, isOccupied, EXISTING)),
+  ].filter((each) => !passesAll(cluster, each));
+  const [only] = judged;
+  if (!only) return undefined;
+  if (judged.length === 1) return (row) => only.verdicts[only.values[row] ?? 0];
   return (row) => {
-    for (const domains of attracted) {
-      if (alone ? (domains.values[row] ?? 0) === 0 : !has(domains, row)) return NO_AFFINITY;
+    for (const { values, verdicts } of judged) {
+      const verdictHere = verdicts[values[row] ?? 0];
+      if (verdictHere) return verdictHere;
     }
-    for (const domains of away) if (has(domains, row)) return ANTI_AFFINITY;
-    for (const domains of repelled) if (has(domains, row)) return EXISTING;
     return undefined;
   };
+}
+
+const isOccupied = (sum: number): boolean => sum > 0;
+const isEmpty = (sum: number): boolean => sum <= 0;
+const isUnlabelled = (_: number, domain: number): boolean => domain === 0;
+
+function judge(
+  { values, sums }: DomainSums,
+  objects: (sum: number, domain: number) => boolean,
+  against: Verdict,
+): DomainVerdicts {
+  const verdicts = Array.from(sums, (sum, domain) => (objects(sum, domain) ? against : undefined));
+  return { values, verdicts };
+}
+
+function passesAll({ rows }: ClusterState, { values, verdicts }: DomainVerdicts): boolean {
+  if (!verdicts.some((each) => each !== undefined)) return true;
+  for (const row of rows) if (verdicts[values[row] ?? 0] !== undefined) return false;
+  return true;
 }
 
 /** The lowest score to 0, the highest to 100. */

@@ -29,8 +29,12 @@ export function counted({ pod }: Cycle, { key, selector }: Constraint): [string,
   return [`spread\n${key}`, meets];
 }
 
-/** DoNotSchedule: no domain may get further ahead of the least populated one than maxSkew. */
-export function spreadFilter(cycle: Cycle, constraints: readonly Constraint[], counts: PodCounts): RowFilter {
+/** DoNotSchedule (undefined: every node passes): no domain may get further ahead of the least populated one than maxSkew. */
+export function spreadFilter(
+  cycle: Cycle,
+  constraints: readonly Constraint[],
+  counts: PodCounts,
+): RowFilter | undefined {
   const keys = constraints.map(({ topologyKey }) => topologyKey);
   const spreads = constraints.map((constraint): Spread => {
     const { maxSkew, topologyKey } = constraint;
@@ -47,6 +51,7 @@ export function spreadFilter(cycle: Cycle, constraints: readonly Constraint[], c
     const most = maxSkew + lowestOf(present, sums, constraint.minDomains) - self;
     return { values: column.values, counts: sums, most };
   });
+  if (spreads.every((each, index) => passesAll(cycle, keys[index] ?? "", each))) return undefined;
   return (row) => {
     for (const { values, counts: sums, most } of spreads) {
       const domain = values[row] ?? 0;
@@ -57,6 +62,13 @@ export function spreadFilter(cycle: Cycle, constraints: readonly Constraint[], c
     }
     return undefined;
   };
+}
+
+function passesAll({ cluster }: Cycle, key: string, { counts, most }: Spread): boolean {
+  const { domains, nodeCounts } = topologyOf(cluster, key);
+  if (nodeCounts[0]) return false;
+  for (const domain of domains) if ((counts[domain] || 0) > most) return false;
+  return true;
 }
 
 /** Matching pods by domain; NaN for domains without an eligible node. */

@@ -27,7 +27,8 @@ export function topologySpreadPlugin(
     preFilter(cycle) {
       const constraints = required(cycle.pod);
       if (constraints.length === 0) return { kind: "skip" };
-      return { kind: "filter", filter: spreadFilter(cycle, constraints, counts) };
+      const filter = spreadFilter(cycle, constraints, counts);
+      return filter ? { kind: "filter", filter } : { kind: "skip", forNow: true };
     },
     concerns: ({ pod }) => preferred(pod).constraints.length > 0,
     preScore(cycle, rows) {
