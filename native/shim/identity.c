@@ -97,21 +97,30 @@ int child_user(struct child_context *context, const struct user_step *step) {
   return prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 ? fail("keep capabilities") : 0;
 }
 
+/*
+ * What we do not have ourselves cannot be granted, which is no failure (OCI runtime-spec config.md, "capabilities"). Raising an inheritable
+ * one needs no more than having it permitted now.
+ */
 int child_capabilities(struct child_context *context, const struct capabilities_step *step) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct data[2];
+  uint64_t granted = 0;
   (void)context;
+  if (syscall(SYS_capget, &header, data) < 0)
+    return fail("get capabilities");
   for (int half = 0; half < 2; half++) {
-    data[half].effective = (uint32_t)(step->effective >> (32 * half));
-    data[half].permitted = (uint32_t)(step->permitted >> (32 * half));
-    data[half].inheritable = (uint32_t)(step->inheritable >> (32 * half));
+    uint32_t own = data[half].permitted;
+    data[half].permitted = own & (uint32_t)(step->permitted >> (32 * half));
+    data[half].effective = data[half].permitted & (uint32_t)(step->effective >> (32 * half));
+    data[half].inheritable = own & (uint32_t)(step->inheritable >> (32 * half));
+    granted |= (uint64_t)(data[half].permitted & data[half].inheritable) << (32 * half);
   }
   if (syscall(SYS_capset, &header, data) < 0)
     return fail("set capabilities");
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
     return fail("clear ambient capabilities");
   for (int capability = 0; capability < 64; capability++)
-    if ((step->ambient >> capability & 1) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
+    if ((step->ambient & granted) >> capability & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
       return fail("raise ambient capability %d", capability);
   return 0;
 }

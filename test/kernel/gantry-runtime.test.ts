@@ -6,6 +6,7 @@ import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import type { OciSpec } from "#formats/oci-spec.ts";
+import { CAPABILITY_NAMES } from "../../src/containers/plan/capabilities.ts";
 import { ociRuntime, type OciRuntime } from "../support/oci-runtime.ts";
 import { skipRuntime, until } from "../support/runtime.ts";
 
@@ -375,3 +376,15 @@ test(
     server.close();
   },
 );
+
+test("capabilities that cannot be granted are a warning", { skip }, () => {
+  const names = [...CAPABILITY_NAMES, "CAP_OF_A_LATER_KERNEL"];
+  const bundle = runtime.bundle((spec) => {
+    runs("grep", "CapEff", "/proc/self/status")(spec);
+    Object.assign(spec.process ?? {}, { capabilities: { bounding: names, effective: names, permitted: names } });
+  });
+  const { code, stdout, stderr } = runtime.run("run", "--bundle", bundle, runtime.id());
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /level=warning msg="ignoring unknown or unavailable capabilities: \[.*CAP_OF_A_LATER_KERNEL/);
+  assert.equal(stdout, /^CapEff:.*\n/m.exec(readFileSync("/proc/self/status", "utf8"))?.[0]);
+});

@@ -29,7 +29,11 @@ export function applyV1(resources: OciResources, directoryOf: DirectoryOf): void
   }
   if (resources.blockIO) applyBlockIo(resources.blockIO, directoryOf);
   for (const { pageSize, limit } of resources.hugepageLimits ?? []) {
-    writeCgroupFile(directoryOf("hugetlb", "huge page limit"), `hugetlb.${pageSize}.limit_in_bytes`, limit);
+    const directory = directoryOf("hugetlb", "huge page limit");
+    writeCgroupFile(directory, `hugetlb.${pageSize}.limit_in_bytes`, limit);
+    // Reservations too, where the kernel counts them (5.7).
+    const reserved = `hugetlb.${pageSize}.rsvd.limit_in_bytes`;
+    if (existsSync(join(directory, reserved))) writeCgroupFile(directory, reserved, limit);
   }
   applyNetwork(resources, directoryOf);
 }

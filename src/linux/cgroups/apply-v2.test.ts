@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { cpuWeight, swapMax } from "./apply-v2.ts";
+import { applyV2, cpuWeight, swapMax } from "./apply-v2.ts";
 import { deviceFilter } from "./device-filter.ts";
 import { normalizeDeviceRules } from "./devices.ts";
 import { blockIoV2, parseBlockIoV1 } from "./stats.ts";
@@ -17,6 +20,31 @@ test("memory plus swap becomes swap alone", () => {
   assert.equal(swapMax(-1, 0), "max");
   assert.throws(() => swapMax(300, 100), /memory\+swap limit should be >= memory limit/);
   assert.throws(() => swapMax(0, 100), /without memory limit/);
+});
+
+test("a limit below what is in use is refused when that is asked for; reservations of huge pages are limited too", () => {
+  const directory = mkdtempSync(join(tmpdir(), "gantry-cgroup-"));
+  const files = {
+    "memory.current": "100",
+    "memory.max": "max",
+    "hugetlb.2MB.max": "max",
+    "hugetlb.2MB.rsvd.max": "max",
+  };
+  for (const [name, value] of Object.entries(files)) writeFileSync(join(directory, name), value);
+  const read = (name: string): string => readFileSync(join(directory, name), "utf8");
+  try {
+    assert.throws(
+      () => applyV2({ memory: { limit: 50, checkBeforeUpdate: true } }, directory),
+      /memory limit 50 is below the 100 bytes in use/,
+    );
+    assert.equal(read("memory.max"), "max");
+    applyV2({ memory: { limit: 200, checkBeforeUpdate: true } }, directory);
+    assert.equal(read("memory.max"), "200");
+    applyV2({ hugepageLimits: [{ pageSize: "2MB", limit: 4096 }] }, directory);
+    assert.deepEqual([read("hugetlb.2MB.max"), read("hugetlb.2MB.rsvd.max")], ["4096", "4096"]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test("block I/O counts of both versions", () => {

@@ -12,7 +12,7 @@ import {
   openProgram,
 } from "../syscalls/bpf.ts";
 import { close, O_DIRECTORY, O_RDONLY, open } from "../syscalls.ts";
-import { writeCgroupFile } from "./files.ts";
+import { readNumber, writeCgroupFile } from "./files.ts";
 
 /**
  * Writes limits to version 2 controllers (Documentation/admin-guide/cgroup-v2.rst), with the conversions from version 1's
@@ -28,6 +28,8 @@ export function applyV2(resources: OciResources, directory: string): void {
   applyIo(resources, directory);
   for (const { pageSize, limit } of resources.hugepageLimits ?? []) {
     writeCgroupFile(directory, `hugetlb.${pageSize}.max`, limit);
+    const reserved = `hugetlb.${pageSize}.rsvd.max`;
+    if (existsSync(join(directory, reserved))) writeCgroupFile(directory, reserved, limit);
   }
   for (const [device, { hcaHandles, hcaObjects }] of Object.entries(resources.rdma ?? {})) {
     const limits = `${device} hca_handle=${hcaHandles ?? "max"} hca_object=${hcaObjects ?? "max"}`;
@@ -45,6 +47,8 @@ export function applyV2(resources: OciResources, directory: string): void {
     writeCgroupFile(directory, file, value);
   }
 }
+
+type Memory = NonNullable<OciResources["memory"]>;
 
 /** Version 1's shares (2 to 262,144, default 1,024) as a weight (1 to 10,000, default 100): a curve through all three. */
 export function cpuWeight(shares: number): number {
@@ -73,6 +77,7 @@ function applyMemory({ memory }: OciResources, directory: string): void {
       field: "memory.disableOOMKiller",
     });
   }
+  checkUsage(memory, directory);
   const swap = swapMax(memory.limit ?? 0, memory.swap ?? 0);
   // Without swap accounting there is no file, and then nothing can be swapped beyond a limit of none.
   if (swap !== undefined && (existsSync(join(directory, "memory.swap.max")) || typeof swap === "number")) {
@@ -81,6 +86,16 @@ function applyMemory({ memory }: OciResources, directory: string): void {
   if (memory.limit) writeCgroupFile(directory, "memory.max", memory.limit === -1 ? "max" : memory.limit);
   if (memory.reservation)
     writeCgroupFile(directory, "memory.low", memory.reservation === -1 ? "max" : memory.reservation);
+}
+
+/** Version 2 would kill rather than refuse a limit below what is in use. OCI runtime-spec config-linux.md, "checkBeforeUpdate". */
+function checkUsage({ limit = 0, checkBeforeUpdate }: Memory, directory: string): void {
+  if (!checkBeforeUpdate || limit <= 0) return;
+  const used = readNumber(directory, "memory.current");
+  if (used <= limit) return;
+  throw new GantryError("invalid", `memory limit ${limit} is below the ${used} bytes in use`, {
+    field: "memory.limit",
+  });
 }
 
 function applyCpu({ cpu }: OciResources, directory: string): void {
