@@ -39,6 +39,7 @@ before(async () => {
   execFileSync("debootstrap", ["--variant=minbase", "bookworm", join(work, "debian")], { stdio: "pipe" });
   packages("redis", "redis-server");
   packages("nginx", "nginx-light");
+  packages("node", "libatomic1");
   packages("go", "golang-go");
   gantry = await startGantry({ flags: ["--no-kubernetes"] });
   await gantry.run("sh", ["-c", `tar -C ${work}/debian -c . | docker import - debian:12`], { timeoutMs: 300_000 });
@@ -81,7 +82,6 @@ test("nginx out of its package", { skip }, async () => {
 });
 
 test("a Node app in two stages", { skip }, async () => {
-  mkdirSync(join(work, "node"), { recursive: true });
   copyFileSync(process.execPath, join(work, "node/node"));
   writeFileSync(
     join(work, "node/app.ts"),
@@ -90,6 +90,7 @@ test("a Node app in two stages", { skip }, async () => {
   await build(
     "node",
     `FROM debian:12 AS runtime
+${INSTALL}
 COPY --chmod=755 node /usr/local/bin/node
 FROM runtime AS check
 COPY app.ts .
