@@ -116,3 +116,23 @@ test("a named port leads where each pod has it; headless services show host name
   assert.deepEqual(seen.sort(), ["a web 8001", "b web 8002"]);
   assert.ok(slices.every(({ metadata }) => metadata.labels?.["service.kubernetes.io/headless"] === ""));
 });
+
+test("topology-mode Auto gives each zone endpoints in proportion to its processors", async (t) => {
+  const zone = (name: string, of: string) => ({ name, labels: { "topology.kubernetes.io/zone": of } });
+  const cluster = await clusterFor(t, { nodes: [zone("n1", "z1"), zone("n2", "z2")] });
+  const { client } = cluster;
+  const { metadata, ...rest } = service("web");
+  const annotations = { "service.kubernetes.io/topology-mode": "Auto" };
+  await client.create(RESOURCES.services, { ...rest, metadata: { ...metadata, annotations } });
+  await client.create(RESOURCES.deployments, deployment("web", 4));
+  const hinted = (all: readonly EndpointSlice[]) =>
+    endpointsIn(all).flatMap(({ hints }) => hints?.forZones?.map(({ name }) => name) ?? []);
+  const slices = await until(cluster, RESOURCES.endpointslices, "4 hints", (all) => hinted(all).length === 4);
+  assert.deepEqual(hinted(slices).sort(), ["z1", "z1", "z2", "z2"]);
+  // A node that does not tell its zone: nobody is sent anywhere in particular.
+  await client.patch(RESOURCES.nodes, undefined, "n2", {
+    type: "merge",
+    body: { metadata: { labels: { "topology.kubernetes.io/zone": null } } },
+  });
+  await until(cluster, RESOURCES.endpointslices, "no hints", (all) => hinted(all).length === 0);
+});

@@ -2,11 +2,13 @@ import { isGantryError } from "#base/errors.ts";
 import { objectKey } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { EndpointSlice, Node, Pod, Service } from "#formats/kube-types.generated.ts";
-import type { Informer } from "#kube-client/informer.ts";
+import type { Handler, Informer } from "#kube-client/informer.ts";
+import type { WorkQueue } from "#kube-client/work-queue.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
 import { expectations, type Expectations } from "../shared/expectations.ts";
 import { endpointChanged, hasSelector, selectedPods, servicesOf } from "../shared/service-endpoints.ts";
 import { desiredGroups } from "./desired.ts";
+import { wantsTopologyHints, withTopologyHints, zoneShares } from "./topology.ts";
 import { MANAGED_BY_LABEL, MANAGER, planSlices, SERVICE_NAME_LABEL, type SlicePlan } from "./plan.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
@@ -43,14 +45,26 @@ export function endpointSliceController(context: ControllerContext): Controller 
       enqueueFrom(services, queue, (service) => [objectKey(service)]),
       enqueueFrom(pods, queue, (pod) => servicesOf(services, pod), endpointChanged),
       enqueueFrom(slices, queue, serviceKey),
-      nodes.addHandler({
-        update(before, after) {
-          if (zone(before) === zone(after)) return;
-          for (const service of services.cache.values()) queue.add(objectKey(service));
-        },
-      }),
+      nodes.addHandler(nodeHandler(services, queue)),
     ],
   });
+}
+
+/** A zone matters to all services; which nodes there are and how large, to those that share endpoints out over zones. */
+function nodeHandler(services: Informer<Service>, queue: Pick<WorkQueue, "add">): Handler<Node> {
+  const queueIf = (relevant: (service: Service) => boolean): void => {
+    for (const service of services.cache.values()) if (relevant(service)) queue.add(objectKey(service));
+  };
+  const size = (node: Node): string =>
+    `${node.status?.allocatable?.["cpu"] ?? ""} ${node.status?.conditions?.find(({ type }) => type === "Ready")?.status ?? ""}`;
+  return {
+    add: () => queueIf(wantsTopologyHints),
+    update(before, after) {
+      if (zone(before) !== zone(after)) queueIf(() => true);
+      else if (size(before) !== size(after)) queueIf(wantsTopologyHints);
+    },
+    delete: () => queueIf(wantsTopologyHints),
+  };
 }
 
 /** The service of a slice that this controller manages. */
@@ -74,7 +88,10 @@ async function reconcile(parts: Parts, key: string): Promise<void> {
   }
   if (!hasSelector(service) || service.metadata.deletionTimestamp || !parts.expected.satisfied(key)) return;
   const groups = desiredGroups(service, selectedPods(service, parts.pods), (name) => zone(parts.nodes.cache.get(name)));
-  await write(parts, key, planSlices(service, groups, existing));
+  const hinted = wantsTopologyHints(service)
+    ? withTopologyHints(groups, zoneShares(parts.nodes.cache.values()))
+    : groups;
+  await write(parts, key, planSlices(service, hinted, existing));
 }
 
 async function write({ context, expected }: Parts, key: string, plan: SlicePlan): Promise<void> {
