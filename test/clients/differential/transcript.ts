@@ -38,8 +38,8 @@ export async function transcript(script: string, daemon: Daemon): Promise<string
   try {
     for (const { command, shown } of steps(script)) {
       // With all that it started: a client that hangs holds the pipes.
-      const argv = ["-k", "1", "20", "bash", "-c", `cd "$DIR"\n${PRELUDE}\n${command}`];
-      const result = await run("timeout", argv, env, { timeoutMs: 30_000 });
+      const argv = ["-k", "1", "60", "bash", "-c", `cd "$DIR"\n${PRELUDE}\n${command}`];
+      const result = await run("timeout", argv, env, { timeoutMs: 70_000 });
       if (shown) parts.push(step(command, result, { directory, root: daemon.root }));
       else if (result.code !== 0) parts.push(step(`@${command}`, result, { directory, root: daemon.root }));
     }

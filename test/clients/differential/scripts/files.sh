@@ -36,7 +36,7 @@ docker commit nosuch
 docker commit ff 'BAD NAME'
 docker commit -p=false ff made:v2
 docker diff nosuch
-@docker run -d --name live busybox sleep 60
+@docker run -d --name live busybox sleep 600
 docker cp src/one live:/tmp/; docker exec live cat /tmp/one
 docker exec live sh -c 'echo inside > /tmp/in'; docker cp live:/tmp/in - | tar xO
 docker diff live

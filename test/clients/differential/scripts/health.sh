@@ -1,7 +1,8 @@
 # health checks, restart policies
 @docker load -q -i "$IMAGE"
-@docker run -d --name hh --health-cmd 'test -e /ok' --health-interval 150ms --health-retries 2 --health-start-period 100ms busybox sleep 60
-docker inspect -f '{{.State.Health.Status}}' hh
+@docker run -d --name hh --health-cmd 'test -e /ok' --health-interval 150ms --health-retries 2 --health-start-period 100ms busybox sleep 600
+@docker run -d --name hs --health-cmd true --health-interval 30s busybox sleep 600
+docker inspect -f '{{.State.Health.Status}}' hs
 @until_true '[ $(docker inspect -f "{{.State.Health.Status}}" hh) = unhealthy ]'
 docker ps -a -f health=unhealthy --format '{{.Names}}'
 docker inspect -f '{{(index .State.Health.Log 0).ExitCode}} [{{(index .State.Health.Log 0).Output}}] {{ge .State.Health.FailingStreak 2}}' hh
@@ -13,7 +14,7 @@ docker run --rm --no-healthcheck --health-cmd x busybox true
 docker create --name nh --no-healthcheck busybox; docker inspect -f '{{json .Config.Healthcheck}}' nh
 docker run --health-interval 1us busybox true
 docker run --health-retries -1 busybox true
-@docker run -d --name bad --health-cmd 'echo broken; exit 1' --health-interval 100ms --health-timeout 2s --health-retries 1 busybox sleep 60; until_true '[ $(docker inspect -f "{{.State.Health.Status}}" bad) = unhealthy ]'
+@docker run -d --name bad --health-cmd 'echo broken; exit 1' --health-interval 100ms --health-timeout 2s --health-retries 1 busybox sleep 600; until_true '[ $(docker inspect -f "{{.State.Health.Status}}" bad) = unhealthy ]'
 docker inspect -f '{{(index .State.Health.Log 0).Output}}' bad
 @docker run -d --name rf --restart on-failure:2 busybox sh -c 'exit 1'; until_true '[ $(docker inspect -f "{{.State.Status}}" rf) = exited ]'
 docker inspect -f '{{.RestartCount}} {{.State.ExitCode}} {{.State.Restarting}}' rf

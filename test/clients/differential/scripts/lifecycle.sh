@@ -1,6 +1,6 @@
 # start, stop, kill, pause, wait, rename, restart, update, rm, prune
 @docker load -q -i "$IMAGE"
-docker create --name web busybox sleep 60
+docker create --name web busybox sleep 600
 docker start web
 docker start web
 docker pause web
@@ -40,7 +40,7 @@ docker logs trap
 docker start -ai nosuch
 @docker create --name echoer -i busybox cat
 echo text | docker start -ai echoer
-docker run -d --name upd --memory 64m busybox sleep 60
+docker run -d --name upd --memory 64m busybox sleep 600
 docker update --memory 128m --memory-swap 256m --cpus 0.5 --pids-limit 40 --restart on-failure:2 upd
 docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{json .HostConfig.RestartPolicy}}' upd
 docker exec upd sh -c 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us'

@@ -1,10 +1,10 @@
 # ps: filters and formats
 @docker load -q -i "$IMAGE"
 @docker network create lnet; docker volume create lvol
-@docker run -d --name one --label k=v --label tier=a -p 127.0.0.1:40041:80 -p 40042-40044:90-92 busybox sleep 60
+@docker run -d --name one --label k=v --label tier=a -p 127.0.0.1:40041:80 -p 40042-40044:90-92 busybox sleep 600
 @docker run --name two --label k=w busybox sh -c 'exit 3'
 @docker create --name three --network lnet -v lvol:/data -v /home:/host busybox true
-@docker run -d --name four --network lnet --health-cmd 'exit 0' --health-interval 100ms busybox sleep 60; docker pause four
+@docker run -d --name four --network lnet --health-cmd 'exit 0' --health-interval 100ms busybox sleep 600; docker pause four
 docker ps --no-trunc --format '{{.Names}}\t{{.Image}}\t{{.Command}}\t{{.Status}}\t{{.Ports}}'
 docker ps -a --format 'table {{.Names}}\t{{.State}}\t{{.Status}}\t{{.Networks}}\t{{.Mounts}}\t{{.LocalVolumes}}'
 docker ps -a --format '{{.Names}} {{.Labels}}'

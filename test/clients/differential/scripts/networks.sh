@@ -28,12 +28,12 @@ docker network ls -f dangling=true --format '{{.Name}}'
 docker network ls -f scope=local -q | wc -l
 docker network ls -f nosuch=1
 docker network ls -f type=nosuch
-docker run -d --name c1 --network n1 --network-alias al busybox sleep 60
-docker run --rm --network n1 busybox sh -c 'nslookup c1 | tail -2 | grep -c Address; nslookup al >/dev/null && echo alias'
+docker run -d --name c1 --network n1 --network-alias al busybox sleep 600
+docker run --rm --network n1 busybox sh -c 'nslookup c1 | grep -c "^Address: "; nslookup al >/dev/null && echo alias'
 docker network connect n2 c1
 docker network connect n2 c1
 docker network connect --ip 10.50.0.200 --alias zed n2 c2
-docker run -d --name c2 --network n2 --ip 10.50.0.201 busybox sleep 60; docker exec c2 ip -o -4 addr show eth0 | awk '{print $4}'
+docker run -d --name c2 --network n2 --ip 10.50.0.201 busybox sleep 600; docker exec c2 ip -o -4 addr show eth0 | awk '{print $4}'
 docker network connect --ip 10.99.0.1 n1 c2
 docker network connect --alias zed --ip 10.50.0.202 n2 c1
 docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{json $v.IPAMConfig}} {{json $v.Aliases}} {{json $v.DNSNames}};{{end}}' c1
@@ -59,7 +59,7 @@ docker run --rm --network container:nosuch busybox true
 docker run --rm --network container:c1 -h x busybox true
 docker run --rm --network container:c1 -p 80:80 busybox true
 docker run --rm --network container:c1 busybox cat /etc/hostname | wc -c
-docker run -d --name p1 -p 40051:80 busybox sleep 60; docker run --rm -p 40051:80 busybox true
+docker run -d --name p1 -p 40051:80 busybox sleep 600; docker run --rm -p 40051:80 busybox true
 docker run --rm -p nonsense busybox true
 docker run --rm -p 99999:80 busybox true
 docker run --rm -p 1.2.3.4:80:80 busybox true
@@ -67,13 +67,13 @@ docker run --rm --link c1:x busybox true
 docker run --rm --name linker --link p1:web -e KEEP=1 busybox sh -c 'env | grep WEB | sort; grep web /etc/hosts | cut -f2'
 docker run --rm --link nosuch:x busybox true
 docker inspect -f '{{json .NetworkSettings.Ports}}' p1
-docker run -d --name m1 --network name=n1,alias=a1,alias=a2,mac-address=02:00:00:00:00:22 --network n6 busybox sleep 60
+docker run -d --name m1 --network name=n1,alias=a1,alias=a2,mac-address=02:00:00:00:00:22 --network n6 busybox sleep 600
 docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{$v.GlobalIPv6Address}} {{$v.MacAddress}} {{json $v.Aliases}};{{end}}' m1
-docker run -d --name gw --network name=n1,gw-priority=1 --network name=n6,gw-priority=5,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1 busybox sleep 60
+docker run -d --name gw --network name=n1,gw-priority=1 --network name=n6,gw-priority=5,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1 busybox sleep 600
 docker exec gw ip route show default | head -n 1 | sed 's/dev.*//'
 docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.GwPriority}} {{json $v.DriverOpts}};{{end}}' gw
-docker run -d --name ll --network n1 --link-local-ip 169.254.8.8 busybox sleep 60; docker exec ll ip -o -4 addr | grep -o '169.254[^ ]*'
+docker run -d --name ll --network n1 --link-local-ip 169.254.8.8 busybox sleep 600; docker exec ll ip -o -4 addr | grep -o '169.254[^ ]*'
 @docker rm -f $(docker ps -aq)
-docker network prune -f
+docker network prune -f | sort
 docker network prune -f --filter nosuch=1
 @docker network rm $(docker network ls -q -f type=custom); true

@@ -39,7 +39,7 @@ docker run --rm --oom-score-adj 77 busybox cat /proc/self/oom_score_adj
 docker run --rm --network none busybox sh -c 'ls /sys/class/net | grep -v tunl | grep -v sit'
 docker run --rm --cidfile cid busybox true; wc -c < cid; docker run --cidfile cid busybox true
 printf 'a=1\nb=two\n' > l; docker create --name labelled --label-file l --label c=3 busybox; docker inspect -f '{{json .Config.Labels}}' labelled; docker rm labelled
-docker run -d --name detached --stop-signal USR1 --stop-timeout 3 busybox sleep 60; docker inspect -f '{{.Config.StopSignal}} {{.Config.StopTimeout}}' detached
+docker run -d --name detached --stop-signal USR1 --stop-timeout 3 busybox sleep 600; docker inspect -f '{{.Config.StopSignal}} {{.Config.StopTimeout}}' detached
 docker run --name detached busybox true
 docker run -d --rm --restart always busybox true
 docker run --rm -d -a stdout busybox true

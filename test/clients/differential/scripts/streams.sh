@@ -28,7 +28,7 @@ docker run --log-opt max-file=3 busybox true
 docker run --log-opt max-file=0 --log-opt max-size=1k busybox true
 docker run --log-opt compress=true busybox true
 docker run --log-opt mode=wrong busybox true
-@docker run -d --name xx -p 127.0.0.1:40031:80 -p 40032:81/udp busybox sh -c 'echo up; sleep 60'; until_true 'docker logs xx | grep -q up'
+@docker run -d --name xx -p 127.0.0.1:40031:80 -p 40032:81/udp busybox sh -c 'echo up; sleep 600'; until_true 'docker logs xx | grep -q up'
 docker port xx
 docker port xx 80
 docker port xx 81/udp
