@@ -48,7 +48,8 @@ async function kill(simulation: Simulation): Promise<object> {
       podsOf(simulation).every(isReady) &&
       set?.status?.availableReplicas === 3 &&
       set.status.replicas === 3 &&
-      !set.status.terminatingReplicas
+      !set.status.terminatingReplicas &&
+      set.status.observedGeneration === set.metadata.generation
     );
   });
   held();
