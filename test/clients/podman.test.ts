@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { openCgroup } from "#linux/cgroups.ts";
 import { ociRuntime, type Outcome } from "../support/oci-runtime.ts";
 import { busyboxRoot, skipRuntime } from "../support/runtime.ts";
 
@@ -55,8 +56,13 @@ before(async () => {
   ok("import", join(directory, "image.tar"), "box:test");
 });
 
-after(() => {
-  if (!skip) podman("rm", "-fa", "-t", "0");
+after(async () => {
+  if (!skip) {
+    podman("rm", "-fa", "-t", "0");
+    // Podman leaves the directory of its containers; another podman may be using it.
+    const parent = openCgroup("/libpod_parent");
+    if (parent.pids().length === 0) await parent.remove();
+  }
   rmSync(directory, { recursive: true, force: true });
 });
 
