@@ -40,62 +40,28 @@ const DENIED: Decision = { allowed: false, reason: "" };
 const MAX_CACHED_USERS = 1000;
 
 export function rbacAuthorizer(): Rbac {
-  const objects: Readonly<Record<Kind, Map<string, KubeObject>>> = {
-    clusterroles: new Map(),
-    clusterrolebindings: new Map(),
-    roles: new Map(),
-    rolebindings: new Map(),
-  };
+  const index = roleIndex();
   const cache = new Map<string, UserRules>();
   let watches: { close(): void }[] = [];
-
-  const clusterRole = (name: string): ClusterRole | undefined =>
-    objects.clusterroles.get(name) as ClusterRole | undefined;
-  const clusterRules = (name: string): readonly PolicyRule[] | undefined => {
-    const role = clusterRole(name);
-    if (!role?.aggregationRule) return role?.rules ?? (role ? [] : undefined);
-    return aggregated(role, objects.clusterroles.values());
-  };
-  const rulesOfRole = (ref: RoleRef, namespace: string): readonly PolicyRule[] | undefined => {
-    if (ref.kind === "ClusterRole") return clusterRules(ref.name);
-    const role = objects.roles.get(`${namespace}/${ref.name}`) as Role | undefined;
-    return role ? (role.rules ?? []) : undefined;
-  };
-  const resolve = (user: User): UserRules => {
-    const everywhere: PolicyRule[] = [];
-    const byNamespace = new Map<string, PolicyRule[]>();
-    for (const binding of objects.clusterrolebindings.values() as Iterable<ClusterRoleBinding>) {
-      if (applies(binding.subjects, user, "")) everywhere.push(...(rulesOfRole(binding.roleRef, "") ?? []));
-    }
-    for (const binding of objects.rolebindings.values() as Iterable<RoleBinding & KubeObject>) {
-      const { namespace = "" } = binding.metadata;
-      if (!applies(binding.subjects, user, namespace)) continue;
-      const rules = byNamespace.get(namespace) ?? [];
-      byNamespace.set(namespace, rules.concat(rulesOfRole(binding.roleRef, namespace) ?? []));
-    }
-    return { everywhere, byNamespace };
-  };
   const rulesOf = (user: User): UserRules => {
     const key = JSON.stringify([user.name, user.groups]);
     const known = cache.get(key);
     if (known) return known;
     if (cache.size >= MAX_CACHED_USERS) cache.clear();
-    const rules = resolve(user);
+    const rules = index.resolve(user);
     cache.set(key, rules);
     return rules;
   };
   const follow = (kind: Kind, events: readonly StoreEvent[]): void => {
     cache.clear();
-    for (const { key, current } of events) {
-      const name = key.slice(PREFIX.length + kind.length + 1);
-      if (current) objects[kind].set(name, documentOf(current).object);
-      else objects[kind].delete(name);
-    }
+    const prefix = prefixOf(kind);
+    for (const { key, current } of events)
+      index.set(kind, key.slice(prefix.length), current && documentOf(current).object);
   };
 
   return {
     rulesOf,
-    rulesOfRole,
+    rulesOfRole: index.rulesOfRole,
     authorize(user, access) {
       const { everywhere, byNamespace } = rulesOf(user);
       if (everywhere.some((rule) => allows(rule, access))) return ALLOWED;
@@ -104,15 +70,61 @@ export function rbacAuthorizer(): Rbac {
     },
     async start(store) {
       for (const kind of KINDS) {
-        const prefix = `${PREFIX}${kind}/`;
+        const prefix = prefixOf(kind);
         const { items, revision } = await store.range(prefix);
-        for (const entry of items) objects[kind].set(entry.key.slice(prefix.length), documentOf(entry).object);
+        for (const entry of items) index.set(kind, entry.key.slice(prefix.length), documentOf(entry).object);
         watches.push(store.watch(prefix, revision, (events) => follow(kind, events)));
       }
     },
     close() {
       for (const watch of watches) watch.close();
       watches = [];
+    },
+  };
+}
+
+function prefixOf(kind: Kind): string {
+  return `${PREFIX}${kind}/`;
+}
+
+/** Roles and bindings as they are now, by `name` or `namespace/name`. */
+function roleIndex() {
+  const objects: Readonly<Record<Kind, Map<string, KubeObject>>> = {
+    clusterroles: new Map(),
+    clusterrolebindings: new Map(),
+    roles: new Map(),
+    rolebindings: new Map(),
+  };
+  const clusterRules = (name: string): readonly PolicyRule[] | undefined => {
+    const role = objects.clusterroles.get(name) as ClusterRole | undefined;
+    if (!role?.aggregationRule) return role?.rules ?? (role ? [] : undefined);
+    return aggregated(role, objects.clusterroles.values());
+  };
+  const rulesOfRole = (ref: RoleRef, namespace: string): readonly PolicyRule[] | undefined => {
+    if (ref.kind === "ClusterRole") return clusterRules(ref.name);
+    const role = objects.roles.get(`${namespace}/${ref.name}`) as Role | undefined;
+    return role ? (role.rules ?? []) : undefined;
+  };
+  return {
+    rulesOfRole,
+    /** Puts an object, or with undefined takes it out. */
+    set(kind: Kind, name: string, object: KubeObject | undefined): void {
+      if (object) objects[kind].set(name, object);
+      else objects[kind].delete(name);
+    },
+    resolve(user: User): UserRules {
+      const everywhere: PolicyRule[] = [];
+      const byNamespace = new Map<string, PolicyRule[]>();
+      for (const binding of objects.clusterrolebindings.values() as Iterable<ClusterRoleBinding>) {
+        if (applies(binding.subjects, user, "")) everywhere.push(...(rulesOfRole(binding.roleRef, "") ?? []));
+      }
+      for (const binding of objects.rolebindings.values() as Iterable<RoleBinding & KubeObject>) {
+        const { namespace = "" } = binding.metadata;
+        if (!applies(binding.subjects, user, namespace)) continue;
+        const rules = byNamespace.get(namespace) ?? [];
+        byNamespace.set(namespace, rules.concat(rulesOfRole(binding.roleRef, namespace) ?? []));
+      }
+      return { everywhere, byNamespace };
     },
   };
 }
