@@ -15,25 +15,28 @@ delay.enable();
 
 const session = new Session();
 
-process.on("message", (question: "memory" | "processor" | "pauses" | "profile" | "close" | { readonly profile: string }) => {
-  if (question === "memory") {
-    process.send?.({ memoryBytes: process.memoryUsage.rss() });
-  } else if (question === "processor") {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ processorMs: (user + system) / 1000 });
-  } else if (question === "profile") {
-    session.connect();
-    void session.post("Profiler.enable").then(() => session.post("Profiler.start"));
-    process.send?.({});
-  } else if (typeof question === "object") {
-    void session.post("Profiler.stop").then(({ profile }) => {
-      writeFileSync(question.profile, JSON.stringify(profile));
-      session.disconnect();
+process.on(
+  "message",
+  (question: "memory" | "processor" | "pauses" | "profile" | "close" | { readonly profile: string }) => {
+    if (question === "memory") {
+      process.send?.({ memoryBytes: process.memoryUsage.rss() });
+    } else if (question === "processor") {
+      const { user, system } = process.cpuUsage();
+      process.send?.({ processorMs: (user + system) / 1000 });
+    } else if (question === "profile") {
+      session.connect();
+      void session.post("Profiler.enable").then(() => session.post("Profiler.start"));
       process.send?.({});
-    });
-  } else if (question === "pauses") {
-    process.send?.({ longestMs: delay.max / 1e6 });
-    delay.reset();
-  } else void cluster.close().then(() => process.disconnect?.());
-});
+    } else if (typeof question === "object") {
+      void session.post("Profiler.stop").then(({ profile }) => {
+        writeFileSync(question.profile, JSON.stringify(profile));
+        session.disconnect();
+        process.send?.({});
+      });
+    } else if (question === "pauses") {
+      process.send?.({ longestMs: delay.max / 1e6 });
+      delay.reset();
+    } else void cluster.close().then(() => process.disconnect?.());
+  },
+);
 process.send?.({ url: cluster.url, kubeconfig: cluster.kubeconfig, readyMs: performance.now() - started });
