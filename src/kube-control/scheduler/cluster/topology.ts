@@ -35,6 +35,7 @@ export function topologyOf(cluster: ClusterState, topologyKey: string): Topology
 
 /** Amounts that nodes have, summed by domain. */
 export interface DomainSums {
+  readonly topologyKey: string;
   /** By row: its domain. */
   readonly values: Int32Array;
   /** By domain; number 0 stays 0. */
@@ -82,7 +83,7 @@ export function domainView(
         occupied = 0;
         for (const [row, amount] of amounts()) add(row, amount);
       }
-      return { values: now.values, sums, occupied };
+      return { topologyKey, values: now.values, sums, occupied };
     },
   };
 }

@@ -2,9 +2,9 @@ import type { ClusterState } from "../../cluster/cluster-state.ts";
 import type { NamespaceTable } from "../../cluster/namespaces.ts";
 import type { PodCounts, PodGroup } from "../../cluster/pod-groups.ts";
 import type { PodInfo } from "../../cluster/pod-info.ts";
-import type { DomainSums } from "../../cluster/topology.ts";
+import { topologyOf, type DomainSums } from "../../cluster/topology.ts";
 import type { FilterPlugin, RowFilter, RowScorer, ScorePlugin } from "../../framework/plugin.ts";
-import { verdict, type Verdict } from "../../framework/verdict.ts";
+import { verdict } from "../../framework/verdict.ts";
 import { affinityEvents } from "./events.ts";
 import { termIndex, type PlacedTerm } from "./term-index.ts";
 import type { Term } from "./terms.ts";
@@ -32,6 +32,10 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
   const { cluster, counts, namespaces } = parts;
   const { hardPodAffinityWeight = 1, ignorePreferredTermsOfExistingPods = false } = args;
   const index = termIndex(cluster, namespaces);
+  let last: { pod?: PodInfo; generation: number; scorer: RowScorer | undefined } = {
+    generation: -1,
+    scorer: undefined,
+  };
   /** Placed pods that a set of terms all select, by domain. */
   const matched = (terms: readonly Term[], topologyKey: string): DomainSums => {
     const [only] = terms;
@@ -62,13 +66,17 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
       const filter = affinityFilter(cluster, { attracted, alone, away, repelled });
       return filter ? { kind: "filter", filter } : { kind: "skip", forNow: true };
     },
-    concerns({ pod }) {
-      const { preferredAffinity, preferredAntiAffinity } = index.termsOf(pod);
-      if (preferredAffinity.length + preferredAntiAffinity.length > 0) return true;
-      return placedTerms().some(([terms]) => hasTermFor(terms, pod));
-    },
-    preScore: ({ pod }) => scorer(pod),
+    concerns: ({ pod }) => scorerFor(pod) !== undefined,
+    preScore: ({ pod }) => scorerFor(pod),
   };
+
+  /** Asked for twice in a decision: whether there is one, and for it. */
+  function scorerFor(pod: PodInfo): RowScorer | undefined {
+    if (last.pod !== pod || last.generation !== cluster.generation || cluster.untraced > 0) {
+      last = { pod, generation: cluster.generation, scorer: scorer(pod) };
+    }
+    return last.scorer;
+  }
 
   function scorer(pod: PodInfo): RowScorer | undefined {
     const { preferredAffinity, preferredAntiAffinity } = index.termsOf(pod);
@@ -86,10 +94,11 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
 }
 
 /** All nodes get the same from it, so that it decides nothing. */
-function isEven({ rows }: ClusterState, { values, sums }: DomainSums): boolean {
-  const first = sums[values[rows[0] ?? 0] ?? 0] ?? 0;
-  for (const row of rows) if ((sums[values[row] ?? 0] ?? 0) !== first) return false;
-  return true;
+function isEven(cluster: ClusterState, { topologyKey, sums }: DomainSums): boolean {
+  const { domains, nodeCounts } = topologyOf(cluster, topologyKey);
+  if (domains.length > FEW_DOMAINS) return false;
+  const first = nodeCounts[0] ? 0 : (sums[domains[0] ?? 0] ?? 0);
+  return domains.every((domain) => (sums[domain] ?? 0) === first);
 }
 
 type WeightedDomains = readonly [domains: DomainSums, weight: number];
@@ -107,7 +116,7 @@ function byColumn(weighted: readonly WeightedDomains[]): DomainSums[] {
         sums[domain] = (sums[domain] ?? 0) + (domains.sums[domain] ?? 0) * weight;
       }
     }
-    return { values, sums, occupied: 0 };
+    return { topologyKey: first?.[0].topologyKey ?? "", values, sums, occupied: 0 };
   });
 }
 
@@ -133,11 +142,6 @@ function matchesPod(term: Term, { namespace, pod }: PodInfo): boolean {
   return term.matches(namespace, pod.metadata.labels);
 }
 
-function hasTermFor(terms: ReadonlyMap<string, PlacedTerm>, pod: PodInfo): boolean {
-  for (const { term } of terms.values()) if (matchesPod(term, pod)) return true;
-  return false;
-}
-
 /** Domains in which a placed pod does not want this one. */
 function repelledBy(terms: ReadonlyMap<string, PlacedTerm>, pod: PodInfo): DomainSums[] {
   const domains: DomainSums[] = [];
@@ -153,48 +157,31 @@ interface AffinityState {
   readonly repelled: readonly DomainSums[];
 }
 
-/** By domain of one topology key: what is against it, if anything. */
-interface DomainVerdicts {
-  readonly values: Int32Array;
-  readonly verdicts: readonly (Verdict | undefined)[];
-}
-
-/** Judges every domain once; undefined: nodes of all of them will do. */
+/** Undefined: as the cluster stands every node passes. */
 function affinityFilter(cluster: ClusterState, state: AffinityState): RowFilter | undefined {
-  const judged = [
-    ...state.attracted.map((domains) => judge(domains, state.alone ? isUnlabelled : isEmpty, NO_AFFINITY)),
-    ...state.away.map((domains) => judge(domains, isOccupied, ANTI_AFFINITY)),
-    ...state.repelled.map((domains) => judge(domains, isOccupied, EXISTING)),
-  ].filter((each) => !passesAll(cluster, each));
-  const [only] = judged;
-  if (!only) return undefined;
-  if (judged.length === 1) return (row) => only.verdicts[only.values[row] ?? 0];
+  const { alone } = state;
+  const attracted = state.attracted.filter((domains) => !attractsAll(cluster, domains, alone));
+  const away = state.away.filter(({ occupied }) => occupied > 0);
+  const repelled = state.repelled.filter(({ occupied }) => occupied > 0);
+  if (attracted.length + away.length + repelled.length === 0) return undefined;
   return (row) => {
-    for (const { values, verdicts } of judged) {
-      const verdictHere = verdicts[values[row] ?? 0];
-      if (verdictHere) return verdictHere;
+    for (const { values, sums } of attracted) {
+      const domain = values[row] ?? 0;
+      if (alone ? domain === 0 : (sums[domain] ?? 0) <= 0) return NO_AFFINITY;
     }
+    for (const { values, sums } of away) if ((sums[values[row] ?? 0] ?? 0) > 0) return ANTI_AFFINITY;
+    for (const { values, sums } of repelled) if ((sums[values[row] ?? 0] ?? 0) > 0) return EXISTING;
     return undefined;
   };
 }
 
-const isOccupied = (sum: number): boolean => sum > 0;
-const isEmpty = (sum: number): boolean => sum <= 0;
-const isUnlabelled = (_: number, domain: number): boolean => domain === 0;
+/** Where there are more domains, looking at all of them costs as much as it saves. */
+const FEW_DOMAINS = 64;
 
-function judge(
-  { values, sums }: DomainSums,
-  objects: (sum: number, domain: number) => boolean,
-  against: Verdict,
-): DomainVerdicts {
-  const verdicts = Array.from(sums, (sum, domain) => (objects(sum, domain) ? against : undefined));
-  return { values, verdicts };
-}
-
-function passesAll({ rows }: ClusterState, { values, verdicts }: DomainVerdicts): boolean {
-  if (!verdicts.some((each) => each !== undefined)) return true;
-  for (const row of rows) if (verdicts[values[row] ?? 0] !== undefined) return false;
-  return true;
+function attractsAll(cluster: ClusterState, { topologyKey, sums }: DomainSums, alone: boolean): boolean {
+  const { domains, nodeCounts } = topologyOf(cluster, topologyKey);
+  if (nodeCounts[0] || domains.length > FEW_DOMAINS) return false;
+  return alone || domains.every((domain) => (sums[domain] ?? 0) > 0);
 }
 
 /** The lowest score to 0, the highest to 100. */
