@@ -27,10 +27,7 @@ export async function makeBigImage(folder: string, options: { megabytes: number;
   archive.entry({ name: configName }, config);
   for (const { name } of layers) {
     const file = join(folder, name);
-    const entry = archive.entry({ name: `${name}/layer.tar`, size: statSync(file).size });
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
-      if (!entry.write(chunk)) await once(entry, "drain");
-    entry.end();
+    await addStream(archive, `${name}/layer.tar`, file);
     rmSync(file);
   }
   const manifest = [{ Config: configName, RepoTags: ["big:1"], Layers: layers.map(({ name }) => `${name}/layer.tar`) }];
@@ -40,11 +37,23 @@ export async function makeBigImage(folder: string, options: { megabytes: number;
   return path;
 }
 
+/** A file of the archive, as it is read. */
+async function addStream(archive: Pack, name: string, file: string): Promise<void> {
+  const added = Promise.withResolvers<void>();
+  const entry = archive.entry({ name, size: statSync(file).size }, (error) =>
+    error ? added.reject(error) : added.resolve(),
+  );
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
+    if (!entry.write(chunk)) await once(entry, "drain");
+  entry.end(undefined);
+  await added.promise;
+}
+
 async function makeLayer(folder: string, index: number, bytes: number): Promise<{ name: string; diffId: string }> {
   const name = `layer-${index}`;
   const hash = createHash("sha256");
   const archive = pack();
-  archive.on("data", (chunk: Buffer) => hash.update(chunk));
+  archive.on("data", (chunk: unknown) => hash.update(chunk as Buffer));
   const out = archive.pipe(createWriteStream(join(folder, name)));
   for (let written = 0, file = 0; written < bytes; file++) {
     const size = file % 4 === 0 ? 1 << 20 : 8192 << (file % 4);

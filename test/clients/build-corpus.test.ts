@@ -41,8 +41,10 @@ async function outcomeOf(one: CorpusCase): Promise<string> {
     if (kind === "warning") lines.push(`warning: ${rule ? `${rule}: ` : ""}${message}${line ? ` (line ${line})` : ""}`);
   }
   const error = events.find(({ kind }) => kind === "error");
-  if (error)
-    return [...lines, `error: ${String(error["message"])}`, String(error["excerpt"] ?? "")].join("\n").trimEnd();
+  if (error) {
+    const { message, excerpt = "" } = error as { message: string; excerpt?: string };
+    return [...lines, `error: ${message}`, excerpt].join("\n").trimEnd();
+  }
   const id = String(events.find(({ kind }) => kind === "result")?.["imageId"]);
   const image = JSON.parse(await readAll(await ask(socket, "GET", `/images/${id}/json`))) as ImageDocument;
   if (image.Author) lines.push(`author: ${image.Author}`);
