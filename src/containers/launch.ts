@@ -24,6 +24,8 @@ export interface LaunchHost {
   readonly cgroup?: Pick<Cgroup, "path" | "layout" | "procsFiles" | "memory">;
   /** Names the session keyring (`_ses.<id>`, as runc does). */
   readonly id: string;
+  /** False: the process stays in the session keyring of whoever starts it. */
+  readonly keyring?: boolean;
   /**
    * "notify": the plan tells `namespaces` as soon as they exist and waits in `pause` before it executes the process, so that the
    * network can be made meanwhile; "created": it waits there for someone else to start it, with nothing left for a shim to do; "none":
@@ -70,7 +72,7 @@ export function planLaunch(spec: OciSpec, host: LaunchHost): LaunchPlan {
       ? [{ step: "unshare", namespaces: CLONE_NEWCGROUP } as const]
       : []),
     ...(namespaces.made & CLONE_NEWNET ? [{ step: "loopback" } as const] : []),
-    { step: "keyring", name: `_ses.${host.id}` },
+    ...(host.keyring === false ? [] : [{ step: "keyring", name: `_ses.${host.id}` } as const]),
     ...(spec.hostname ? [{ step: "hostname", name: spec.hostname } as const] : []),
     ...(spec.domainname ? [{ step: "domainname", name: spec.domainname } as const] : []),
     ...(hasSysctlsFirst(spec, host) ? sysctlSteps(spec) : []),

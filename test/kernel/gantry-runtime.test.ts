@@ -140,6 +140,7 @@ test("what cannot be created is undone, and said in runc's words, in the log's f
   );
   assert.match(runtime.run("--systemd-cgroup", "list").stderr, /--systemd-cgroup is not supported/);
   assert.match(runtime.run("checkpoint", "x").stderr, /checkpoint is not supported/);
+  assert.match(runtime.run("create", "--pidfd-socket", "/s", "x").stderr, /--pidfd-socket is not supported/);
   assert.match(runtime.run("create", "../x").stderr, /invalid container ID format/);
   assert.match(runtime.run("list", "--nope").stderr, /flag provided but not defined: -nope/);
 });

@@ -60,7 +60,9 @@ function prepare(
   id: string,
   { foreground }: { readonly foreground: boolean },
 ): Launch {
-  if (flags.has("no-pivot")) throw new GantryError("unsupported", "--no-pivot is not supported", { flag: "no-pivot" });
+  for (const flag of ["no-pivot", "pidfd-socket"])
+    if (flags.has(flag))
+      throw new GantryError("unsupported", `--${flag} is not supported`, { flag });
   containerDirectory(context.root, id);
   const bundle = resolve(flags.text("bundle") || ".");
   const spec = readBundle(bundle);
@@ -76,7 +78,10 @@ function prepare(
     const process = { ...given, env: [...(spec.process?.env ?? []), ...environment] };
     const { annotations, ociVersion } = spec;
     const hookState = { ociVersion, id, bundle, ...(annotations && { annotations }) };
-    const plan = planLaunch({ ...spec, process }, { id, cgroup, pause: "created", hookState });
+    const plan = planLaunch(
+      { ...spec, process },
+      { id, cgroup, pause: "created", hookState, keyring: !flags.has("no-new-keyring") },
+    );
     const created = new Date(context.clock.now()).toISOString();
     const state = { id, bundle, rootfs: spec.root?.path ?? "", created, owner: userInfo().username };
     const steps = plan.steps.map(({ step }) => step);
