@@ -72,9 +72,9 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
 
   /** Asked for twice in a decision: whether there is one, and for it. */
   function scorerFor(pod: PodInfo): RowScorer | undefined {
-    if (last.pod !== pod || last.generation !== cluster.generation || cluster.untraced > 0) {
-      last = { pod, generation: cluster.generation, scorer: scorer(pod) };
-    }
+    if (cluster.untraced > 0) return scorer(pod);
+    const asOf = `${cluster.generation} ${namespaces.version}`;
+    if (last.pod !== pod || last.asOf !== asOf) last = { pod, asOf, scorer: scorer(pod) };
     return last.scorer;
   }
 
