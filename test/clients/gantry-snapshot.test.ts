@@ -42,8 +42,14 @@ test("a cluster is what it was when its snapshot was saved, here and in another 
   assert.equal((await gantry.kubectl("get", "configmap", "later")).code, 1);
   // The keys are those of then: tokens of before are good.
   const who = await gantry.run("kubectl", [
-    ...["--kubeconfig", "/dev/null", "--server", gantry.status.apiServer ?? "", "--insecure-skip-tls-verify"],
-    ...["--token", token, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"],
+    "--kubeconfig=/dev/null",
+    `--server=${gantry.status.apiServer ?? ""}`,
+    "--insecure-skip-tls-verify",
+    `--token=${token}`,
+    "auth",
+    "whoami",
+    "-o",
+    "jsonpath={.status.userInfo.username}",
   ]);
   assert.equal(who.stdout, "system:serviceaccount:default:default", who.stderr);
 

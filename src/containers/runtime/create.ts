@@ -61,8 +61,7 @@ function prepare(
   { foreground }: { readonly foreground: boolean },
 ): Launch {
   for (const flag of ["no-pivot", "pidfd-socket"])
-    if (flags.has(flag))
-      throw new GantryError("unsupported", `--${flag} is not supported`, { flag });
+    if (flags.has(flag)) throw new GantryError("unsupported", `--${flag} is not supported`, { flag });
   containerDirectory(context.root, id);
   const bundle = resolve(flags.text("bundle") || ".");
   const spec = readBundle(bundle);
