@@ -32,10 +32,7 @@ export function podAffinityPlugin(parts: PodAffinityParts, args: PodAffinityArgs
   const { cluster, counts, namespaces } = parts;
   const { hardPodAffinityWeight = 1, ignorePreferredTermsOfExistingPods = false } = args;
   const index = termIndex(cluster, namespaces);
-  let last: { pod?: PodInfo; generation: number; scorer: RowScorer | undefined } = {
-    generation: -1,
-    scorer: undefined,
-  };
+  let last: { pod?: PodInfo; asOf: string; scorer: RowScorer | undefined } = { asOf: "", scorer: undefined };
   /** Placed pods that a set of terms all select, by domain. */
   const matched = (terms: readonly Term[], topologyKey: string): DomainSums => {
     const [only] = terms;
