@@ -1,5 +1,5 @@
 import type { Places } from "#base/places.ts";
-import type { SchedulingPorts } from "./scheduling/ports.ts";
+import type { SchedulingPorts } from "./scheduling-ports.ts";
 
 /** What `gantry up` may be told. Undefined: the default that `main/` chooses for the root. */
 export interface UpOptions {

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { systemClock } from "#base/clock.ts";
 import { errorText, GantryError } from "#base/errors.ts";
 import { uuid } from "#base/ids.ts";
-import type { SchedulerServing } from "#cli/scheduling/ports.ts";
+import type { SchedulerServing } from "#cli/scheduling-ports.ts";
 import type { Credentials } from "#kube-client/credentials.ts";
 import { httpsClient } from "#kube-client/https-client.ts";
 import { inClusterCredentials } from "#kube-client/in-cluster.ts";

@@ -7,7 +7,7 @@ import type { CliPorts } from "../ports.ts";
 import { checkOutput } from "../status.ts";
 import { styleFor } from "../style.ts";
 import { columns } from "./columns.ts";
-import type { Plan, PlannedNode, PlannedPod } from "./ports.ts";
+import type { Plan, PlannedNode, PlannedPod } from "../scheduling-ports.ts";
 
 export interface PlanFlags {
   readonly filename?: readonly string[];

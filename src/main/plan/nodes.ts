@@ -1,4 +1,4 @@
-import type { PlannedNode } from "#cli/scheduling/ports.ts";
+import type { PlannedNode } from "#cli/scheduling-ports.ts";
 import type { Node, Pod } from "#formats/kube-types.generated.ts";
 import { podRequests, resourceAmounts } from "#formats/pod-requests.ts";
 

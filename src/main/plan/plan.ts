@@ -3,7 +3,7 @@ import { systemRandom } from "#base/random.ts";
 import { virtualClock, type VirtualClock } from "#base/clock.ts";
 import { errorText, GantryError, isGantryError } from "#base/errors.ts";
 import { silentLogger } from "#base/logger.ts";
-import type { Plan, PlannedPod, PlanRequest } from "#cli/scheduling/ports.ts";
+import type { Plan, PlannedPod, PlanRequest } from "#cli/scheduling-ports.ts";
 import type { KubeObject, Resource, Typed } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";

@@ -46,7 +46,7 @@ function invalid(message: string): GantryError {
 function between(value: unknown, lowest: number, highest: number, where: string): void {
   if (value === undefined) return;
   if (typeof value !== "number" || value < lowest || value > highest) {
-    throw invalid(`${where}: ${String(value)}: not in valid range [${lowest}, ${highest}]`);
+    throw invalid(`${where}: ${JSON.stringify(value)}: not in valid range [${lowest}, ${highest}]`);
   }
 }
 
@@ -139,7 +139,7 @@ function checkSpread({ defaultConstraints, defaultingType = "System" }: Fields, 
     if (labelSelector) {
       throw invalid(`${where}.labelSelector: constraint must not define a selector, as they deduced for each pod`);
     }
-    const key = `${String(topologyKey)}, ${String(whenUnsatisfiable)}`;
+    const key = [topologyKey, whenUnsatisfiable].map((each) => JSON.stringify(each)).join(", ");
     if (seen.has(key)) throw invalid(`${where}: Duplicate value: {${key}}`);
     seen.add(key);
   }
