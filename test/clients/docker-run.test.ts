@@ -265,7 +265,7 @@ describe("bad input", () => {
     await refused(/range of CPUs is from 0\.01 to/, "--cpus", "1000", "busybox");
     await refused(/unknown capability: "CAP_NOPE"/, "--cap-add", "NOPE", "busybox");
     await refused(/could not select device driver/, "--gpus", "all", "busybox");
-    await refused(/no log driver named 'nope' is registered/, "--log-driver", "nope", "busybox");
+    await refused(/error looking up logging plugin nope/, "--log-driver", "nope", "busybox");
     await refused(/unknown or invalid runtime name: nope/, "--runtime", "nope", "busybox");
     await refused(/Invalid container name \(-x\)|invalid/i, "--name=-x", "busybox");
     assert.equal(await ok("ps", "-aq"), "");
