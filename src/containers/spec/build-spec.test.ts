@@ -115,9 +115,9 @@ test("joined namespaces go by path, and the user's mounts replace the defaults",
   assert.deepEqual(
     spec.mounts?.slice(-6).map(({ destination, source, options }) => [destination, source, options?.join(",")]),
     [
+      ["/a", "/one", "bind,ro,rslave"],
       ["/etc/resolv.conf", "/d/resolv.conf", "rbind,rprivate"],
       ["/etc/hostname", "/d/hostname", "rbind,rprivate"],
-      ["/a", "/one", "bind,ro,rslave"],
       ["/dev/shm", "tmpfs", "noexec,nosuid,nodev,rprivate,size=1m"],
       ["/etc/hosts", "/volumes/v/_data", "rbind,rprivate"],
       ["/a/b/c", "/srv", "rbind,rro,rprivate"],

@@ -53,5 +53,8 @@ test("what is not supported is refused by name; a list needs the pid", () => {
     code: "unsupported",
     message: 'ps column "wchan" is not supported',
   });
+  assert.throws(() => parsePsArgs("-o pid,nope"), {
+    message: 'ps: error: unknown user-defined format specifier "nope"',
+  });
   assert.throws(() => parsePsArgs("-o comm"), { message: "Couldn't find PID field in ps output" });
 });

@@ -120,9 +120,22 @@ function parseFormat(list: string): Column[] {
   });
 }
 
+/** Columns that ps has (procps, ps(1)) and we have not. */
+const OTHER_COLUMNS: ReadonlySet<string> = new Set(
+  (
+    "wchan nwchan label context cgroup cgname cgroupns ipcns mntns netns pidns timens userns utsns lwp spid tid nlwp thcount psr " +
+    "sgi_p sched cls class policy rtprio sched blocked caught ignored pending sig sigmask sigcatch sigignore lsession lxc machine " +
+    "oom oomadj ouid owner sd_unit unit uunit slice drs trs dsiz tsiz maj_flt min_flt pss uss lstart bsdstart bsdtime esp eip " +
+    "stackp startcode egid egroup euid euser fgid fgroup fsgid fsgroup fsuid fsuser fuid fuser rgid rgroup ruid ruser sgid sgroup " +
+    "suid suser svgid svuid suppgid suppgrp supgid supgrp tpgid flag flags alarm sess numa c rss_swap delay etimes"
+  ).split(" "),
+);
+
 function column(name: string): Column {
   const key = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
   const found = Object.hasOwn(COLUMNS, key) ? COLUMNS[key] : undefined;
+  if (!found && OTHER_COLUMNS.has(key))
+    throw new GantryError("unsupported", `ps column ${JSON.stringify(name)} is not supported`, { field: "ps_args" });
   if (!found)
     throw new GantryError("internal", `ps: error: unknown user-defined format specifier ${JSON.stringify(name)}`, {
       field: "ps_args",
