@@ -53,7 +53,9 @@ function mutated(document: object): fc.Arbitrary<string> {
     .tuple(fc.array(fc.tuple(keys, odd), { minLength: 1, maxLength: 4 }), fc.boolean())
     .map(([changes, inside]) => {
       const copy = JSON.parse(JSON.stringify(document)) as Record<string, unknown>;
-      for (const [key, value] of changes) {
+      for (const [key, drawn] of changes) {
+        // The constants among them are the same each time: one could come to lie in itself.
+        const value = structuredClone(drawn);
         const config = copy["config"];
         if (inside && typeof config === "object" && config !== null) Object.assign(config, { [key]: value });
         else copy[key] = value;
