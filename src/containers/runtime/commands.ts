@@ -41,6 +41,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   run: {
+    // The launcher never adopts orphans, so "no-subreaper" asks for what is so.
     flags: { ...CREATE_FLAGS, detach: "flag", keep: "flag", "no-subreaper": "flag" },
     aliases: CREATE_ALIASES,
     words: [1, 1],
