@@ -162,5 +162,6 @@ async function finishImage(run: BuildRun, state: StageState, report: BuildReport
     await run.images.tag(id, tag);
     report({ kind: "tagged", tag: tag.includes(":", tag.lastIndexOf("/") + 1) ? tag : `${tag}:latest` });
   }
+  await run.images.flush(id);
   return id;
 }

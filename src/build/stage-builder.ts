@@ -111,12 +111,19 @@ async function workdirStep(run: BuildRun, state: StageState, value: string): Pro
   const next = { ...state, config: { ...state.config, WorkingDir: path } };
   const key = cacheKey(["workdir", state.imageId, JSON.stringify(next.config)]);
   return cachedStep(run, key, next, () =>
-    withLayer(run, state.imageId, async (files, snapshotId) => {
-      const there = files.stat(`${path}/`)?.kind === "directory";
-      if (!there) await makeWorkdir(files, path, next.config.User);
-      const step = { createdBy: `WORKDIR ${path}`, created: run.created, emptyLayer: there, key };
-      return commitState(run, withHistory(next, step), there ? undefined : snapshotId);
-    }),
+    withLayer(
+      run,
+      state.imageId,
+      async (files) => {
+        const there = files.stat(`${path}/`)?.kind === "directory";
+        if (!there) await makeWorkdir(files, path, next.config.User);
+        return there;
+      },
+      (snapshotId, there) => {
+        const step = { createdBy: `WORKDIR ${path}`, created: run.created, emptyLayer: there, key };
+        return commitState(run, withHistory(next, step), there ? undefined : snapshotId);
+      },
+    ),
   );
 }
 

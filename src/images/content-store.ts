@@ -26,14 +26,16 @@ export interface ContentStore {
    */
   hold(owner: string, digests: Iterable<Digest>): Promise<void>;
   holders(): ReadonlyMap<string, ReadonlySet<Digest>>;
+  /** To be called before anything that names these blobs is written down: resolves when they are on the disk. Throws when one cannot be. */
+  settle(digests: Iterable<Digest>): Promise<void>;
   /** Removes blobs that nothing holds, leases or references; returns the bytes freed. */
   collect(): Promise<number>;
   readonly totalBytes: number;
 }
 
-/** Everything that comes in by a lease, or is kept by it, stays until the lease is released. */
+/** Everything that comes in by a lease, or is kept by it, stays until the lease is released; it is on the disk after `settle`. */
 export interface ContentLease {
-  /** Stores a document; returns when it is durable. */
+  /** Stores a document. */
   put(data: Uint8Array): Promise<Digest>;
   /** A new blob that comes in pieces. */
   writer(): Promise<BlobWriter>;
@@ -50,7 +52,7 @@ export interface BlobWriter {
   readonly length: number;
   /** Resolves when the next chunk may come. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Durable from here on. Throws `invalid` when the bytes are not those of `expected`; the blob is then gone. */
+  /** A blob from here on. Throws `invalid` when the bytes are not those of `expected`; the blob is then gone. */
   commit(expected?: Digest): Promise<{ readonly digest: Digest; readonly size: number }>;
   /** Gives it up; harmless after commit. */
   abort(): Promise<void>;

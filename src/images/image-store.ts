@@ -61,6 +61,18 @@ export interface ImageStore {
     base: string | undefined,
     reference?: string,
   ): Promise<string>;
+  /**
+   * As commitLayer, with what was changed in a snapshot as the layer, for steps of a build: the snapshot, which nobody may have mounted, is
+   * of no use afterwards. The image is there at once, and on the disk after `flush`. With `newestSeconds` no file is newer than that.
+   */
+  commitSnapshot(
+    snapshotId: string | undefined,
+    config: ImageConfig,
+    base: string | undefined,
+    options?: { readonly newestSeconds?: number | undefined },
+  ): Promise<string>;
+  /** Resolves when an image is on the disk. Throws when it could not be written, and is not there any more. */
+  flush(imageId: string): Promise<void>;
   /** Registers the image that `config` and the lowest `layers` layers of another one make; returns its id. */
   deriveImage(config: ImageConfig, from: string, layers: number): Promise<string>;
   usage(): Promise<DiskUsage>;

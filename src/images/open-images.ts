@@ -20,6 +20,7 @@ import { chainName, makePlaces } from "./layers/places.ts";
 import { openSnapshots, type Driver } from "./layers/snapshots.ts";
 import { openTrash } from "./layers/trash.ts";
 import type { Context } from "./operations/context.ts";
+import { commitSnapshot } from "./operations/commit-step.ts";
 import { commitLayer, deriveImage, importRoot } from "./operations/import.ts";
 import { ensureChain } from "./operations/add-image.ts";
 import { loadArchive, wantedBlob } from "./operations/load.ts";
@@ -86,11 +87,13 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
   const content = await openContent(join(folder, "content"), {
     isReferenced: (digest) => known.records?.isReferenced(digest) ?? true,
   });
-  const records = await openRecords(
-    join(folder, "images.json"),
-    async (id) => parseImageConfig(await content.bytes(id, CONFIG_LIMITS.bytes)),
-    (id, error) => logger.error({ image: id, error }, "image is lost: its configuration cannot be read"),
-  );
+  const records = await openRecords({
+    path: join(folder, "images.json"),
+    readConfig: async (id) => parseImageConfig(await content.bytes(id, CONFIG_LIMITS.bytes)),
+    settle: (digests) => content.settle(digests),
+    onLost: (id, error) => logger.error({ image: id, error }, "image is lost: its configuration cannot be read"),
+    onFailed: (error) => logger.error({ error }, "images of build steps are lost: they cannot be written down"),
+  });
   known.records = records;
   const layers = openLayers(places, pool, trash);
   const driver = chooseDriver(folder, options.driver);
@@ -124,6 +127,7 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
     driver,
     setUsers: (tellUsers) => void (users = tellUsers),
     async close() {
+      await records.flush();
       await trash.settle();
       await pool.close();
       unlock();
@@ -229,6 +233,18 @@ function imageStore(
     deriveImage: (config, from, layers) => deriveImage(context, config, from, layers),
     snapshotBytes: (id) => snapshots.bytes(id),
     commitLayer: (layer, config, base, reference) => commitLayer(context, layer, config, base, reference),
+    async commitSnapshot(id, config, base, { newestSeconds } = {}) {
+      // A full copy of the image says by itself nothing of what changed; and files' own times must not be changed in place.
+      if (id !== undefined && snapshots.get(id)?.driver === "overlay2" && newestSeconds === undefined)
+        return commitSnapshot(context, id, config, base);
+      const layer = id && packed((run) => snapshots.pack(id, "changes", run, newestSeconds));
+      return commitLayer(context, layer || undefined, config, base, undefined, { durable: false });
+    },
+    async flush(id) {
+      await records.flush();
+      if (!records.now.images.has(id))
+        throw new GantryError("unavailable", `image ${id} could not be written to the disk`, { image: id });
+    },
     usage: () => diskUsage(context, measured, layerFolder),
   };
 }

@@ -11,9 +11,8 @@ export async function commitState(
   snapshotId: string | undefined,
 ): Promise<StageState> {
   const config = configOf(run, state, run.created);
-  const layer =
-    snapshotId === undefined ? undefined : run.images.exportLayer(snapshotId, { newestSeconds: run.newestSeconds });
-  const imageId = await run.images.commitLayer(layer, config, state.imageId);
+  const { newestSeconds } = run;
+  const imageId = await run.images.commitSnapshot(snapshotId, config, state.imageId, { newestSeconds });
   // A layer without files is none, and the image's history says so.
   return { ...state, imageId, history: run.images.get(imageId).config.history ?? [], dirty: false };
 }
@@ -31,20 +30,23 @@ export function configOf(run: BuildRun, state: StageState, created: string): Ret
   });
 }
 
-/** Runs with the files of a new writable layer over a state's image, and removes it. */
-export async function withLayer<T>(
+/** Changes files in a new writable layer over a state's image, then goes on with that layer, and removes it. */
+export async function withLayer<C, T>(
   run: BuildRun,
   imageId: string | undefined,
-  use: (files: RootFiles, snapshotId: string) => Promise<T>,
+  change: (files: RootFiles) => Promise<C>,
+  use: (snapshotId: string, changed: C) => Promise<T>,
 ): Promise<T> {
   const snapshot = await run.images.createSnapshot(`build-${hexId(undefined, 16)}`, imageId);
   try {
     const files = snapshotFiles(snapshot);
+    let changed: C;
     try {
-      return await use(files, snapshot.id);
+      changed = await change(files);
     } finally {
       files.close();
     }
+    return await use(snapshot.id, changed);
   } finally {
     await run.images.removeSnapshot(snapshot.id);
   }

@@ -44,11 +44,15 @@ export async function copyStep(
   const ignored: Ignore = (path) => source.ignored(path) || excluded(path);
   const key = await keyOf(run, state, copy, source, ignored);
   return cachedStep(run, key, state, () =>
-    withLayer(run, state.imageId, async (to, snapshotId) => {
-      await write(run, copy, source, to, ignored);
-      const step = { createdBy: instruction.original, created: run.created, emptyLayer: false, key };
-      return commitState(run, withHistory(state, step), snapshotId);
-    }),
+    withLayer(
+      run,
+      state.imageId,
+      (to) => write(run, copy, source, to, ignored),
+      (snapshotId) => {
+        const step = { createdBy: instruction.original, created: run.created, emptyLayer: false, key };
+        return commitState(run, withHistory(state, step), snapshotId);
+      },
+    ),
   );
 }
 

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
@@ -8,7 +8,8 @@ import { keyedSerial, type KeyedSerial } from "#base/serial.ts";
 import { digestOf, isDigest, parseDigest, type Digest } from "#formats/digest.ts";
 import type { ContentLease, ContentStore } from "../content-store.ts";
 import { blobWriter } from "./blob-writer.ts";
-import { clearFolder, diskError, replaceFile, syncFolder } from "../durable-files.ts";
+import { clearFolder, replaceFile } from "../durable-files.ts";
+import { diskSync, type DiskSync } from "./disk-sync.ts";
 
 export interface ContentOptions {
   /** True for a blob that an image needs: it is not collected. */
@@ -27,7 +28,8 @@ export async function openContent(folder: string, options: ContentOptions): Prom
   const holds = await readHolds(join(folder, "holds.json"));
   const held = new Map<Digest, number>();
   for (const digests of holds.values()) for (const digest of digests) count(held, digest, 1);
-  return contentStore({ folder, ingest, sizes, holds, held, leased: new Map(), options, serial: keyedSerial() });
+  const disk = diskSync((digest) => void sizes.delete(digest));
+  return contentStore({ folder, ingest, sizes, holds, held, leased: new Map(), options, serial: keyedSerial(), disk });
 }
 
 function count(counts: Map<Digest, number>, digest: Digest, change: 1 | -1): void {
@@ -49,6 +51,7 @@ interface State {
   readonly options: ContentOptions;
   /** A blob comes and goes in turn. */
   readonly serial: KeyedSerial;
+  readonly disk: DiskSync;
 }
 
 async function readBlobs(folder: string): Promise<Map<Digest, number>> {
@@ -103,6 +106,7 @@ function contentStore(state: State): ContentStore {
     ingestFolder: ingest,
     hold: (owner, digests) => hold(state, owner, digests),
     holders: () => state.holds,
+    settle: (digests) => state.disk.settle(digests),
     collect: () => collect(state),
     get totalBytes() {
       let total = 0;
@@ -161,31 +165,22 @@ function contentLease(state: State): ContentLease {
   return lease;
 }
 
-/** From a finished temporary file to a blob: on the disk before it is named, named before it is known. */
+/**
+ * From a finished temporary file to a blob. It reaches the disk behind our back, before anything that names it is written down; what a
+ * crash of the machine leaves of others under a blob's name is collected when the store opens.
+ */
 function adopt(state: State, file: string, digest: Digest): Promise<void> {
   return state.serial.run(digest, async () => {
     if (state.sizes.has(digest)) {
       await rm(file, { force: true });
       return;
     }
-    const size = await syncFile(file);
+    const { size } = await stat(file);
     const target = blobPath(state, digest);
     await rename(file, target);
-    await syncFolder(dirname(target));
     state.sizes.set(digest, size);
+    state.disk.begin(digest, target);
   });
-}
-
-async function syncFile(file: string): Promise<number> {
-  const handle = await open(file, "r+");
-  try {
-    await handle.datasync();
-    return (await handle.stat()).size;
-  } catch (error) {
-    throw diskError(error);
-  } finally {
-    await handle.close();
-  }
 }
 
 function hold(state: State, owner: string, digests: Iterable<Digest>): Promise<void> {
@@ -194,9 +189,10 @@ function hold(state: State, owner: string, digests: Iterable<Digest>): Promise<v
   for (const digest of set) count(state.held, digest, 1);
   if (set.size === 0) state.holds.delete(owner);
   else state.holds.set(owner, set);
-  return state.serial.run("holds", () => {
+  return state.serial.run("holds", async () => {
+    await state.disk.settle(set);
     const entries = [...state.holds].map(([name, held]) => [name, [...held]]);
-    return replaceFile(join(state.folder, "holds.json"), JSON.stringify(entries));
+    await replaceFile(join(state.folder, "holds.json"), JSON.stringify(entries));
   });
 }
 

@@ -39,6 +39,8 @@ export interface LayerStore {
   chain(top: Digest | undefined): readonly Layer[];
   /** Unpacks an archive where nobody sees it. `diffId` undefined: whatever it is. */
   stage(source: LayerSource, diffId: Digest | undefined, onProgress?: (bytes: number) => void): Promise<StagedLayer>;
+  /** Takes over a directory that is a layer already. */
+  take(diff: string, unpacked: Unpacked, diffId: Digest): Promise<StagedLayer>;
   /** Makes a staged layer the one on top of `parent`; drops it when that is there already. The caller gets one reference. */
   commit(staged: StagedLayer, parent: Digest | undefined): Promise<Layer>;
   /** Drops a staged layer; harmless when it has been committed. */
@@ -78,6 +80,7 @@ export function openLayers(places: Places, pool: WorkerPool, trash: Trash): Laye
     get: (chainId) => layers.get(chainId),
     chain: (top) => chain(state, top),
     stage: (source, diffId, onProgress) => stage(state, source, diffId, onProgress),
+    take: (diff, unpacked, diffId) => take(state, diff, unpacked, diffId),
     commit: (staged, parent) => commit(state, staged, parent),
     discard({ folder }) {
       if (existsSync(folder)) trash.take(folder);
@@ -136,6 +139,13 @@ async function stage(
   }
 }
 
+async function take({ places }: State, diff: string, unpacked: Unpacked, diffId: Digest): Promise<StagedLayer> {
+  const folder = join(places.staging, hexId(undefined, 16));
+  await mkdir(folder, { mode: 0o700 });
+  renameSync(diff, join(folder, "diff"));
+  return { folder, unpacked, diffId, digest: diffId };
+}
+
 async function commit(state: State, staged: StagedLayer, parent: Digest | undefined): Promise<Layer> {
   const { folder, unpacked, diffId } = staged;
   const chainId = parent === undefined ? diffId : (chainIds([parent, diffId])[1] ?? diffId);
@@ -143,7 +153,7 @@ async function commit(state: State, staged: StagedLayer, parent: Digest | undefi
     const below = chain(state, parent).map((layer) => join(state.places.layers, chainName(layer.chainId), "diff"));
     const request = { diff: join(folder, "diff"), lowers: below.reverse(), implicit: unpacked.implicit };
     if (below.length > 0 && unpacked.implicit.length > 0) await state.pool.run("inherit", request);
-    state.trash.take(join(folder, "trash"));
+    if (existsSync(join(folder, "trash"))) state.trash.take(join(folder, "trash"));
   }
   const link = (state.nextLink++).toString(36);
   const layer: Layer = { chainId, diffId, parent, size: unpacked.size, link, opaqueRoot: unpacked.opaqueRoot };

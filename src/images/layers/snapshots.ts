@@ -15,6 +15,7 @@ import { hexId } from "#base/ids.ts";
 import type { Digest } from "#formats/digest.ts";
 import { TAR_END } from "#formats/tar-writer.ts";
 import type { Change, RootMount, Snapshot } from "../image-store.ts";
+import type { ResultOf } from "../worker/jobs.ts";
 import type { RunOptions, WorkerPool } from "../worker/pool.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { btrfsRoots, type BtrfsRoots } from "./btrfs-roots.ts";
@@ -34,6 +35,8 @@ export interface Snapshots {
   pack(id: string, content: "changes" | "root", options: RunOptions, newestSeconds?: number): Promise<void>;
   /** Writes a tar of a chain of layers, merged. */
   packImage(top: Digest | undefined, options: RunOptions): Promise<void>;
+  /** Makes its writable layer one of an image, with its archive in a new file: see the worker's job. The snapshot is not to be used after. */
+  seal(id: string, file: string): Promise<ResultOf<"seal"> & { readonly upper: string }>;
   bytes(id: string): Promise<number>;
 }
 
@@ -131,6 +134,10 @@ export function openSnapshots(
       const [upper, ...lowers] = real(state, top === undefined ? [init] : shown);
       if (top === undefined || upper === undefined) return void (await options.output?.(TAR_END));
       await pool.run("pack", { upper, lowers, full: false, content: "root" }, options);
+    },
+    async seal(id, file) {
+      const { upper, lowers } = stack(state, known(id));
+      return { ...(await pool.run("seal", { upper, lowers, file })), upper };
     },
     async bytes(id) {
       const { apparent } = await pool.run("measure", { folder: known(id).snapshot.upperDir });

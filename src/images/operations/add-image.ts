@@ -6,7 +6,13 @@ import { OCI_CONFIG, OCI_MANIFEST } from "#formats/image-media-types.ts";
 import { parseReference, referenceString } from "#formats/reference.ts";
 import type { ContentLease } from "../content-store.ts";
 import type { LayerSource, StagedLayer } from "../layers/layer-store.ts";
-import { MAX_SOURCES, type Draft, type ImageRecord, type ManifestSource } from "../records/image-records.ts";
+import {
+  MAX_SOURCES,
+  type Draft,
+  type ImageRecord,
+  type ImageRecords,
+  type ManifestSource,
+} from "../records/image-records.ts";
 import type { Context } from "./context.ts";
 
 /** A layer that an image needs, and how to get it when it is not here. */
@@ -104,16 +110,21 @@ export interface NewImage {
 }
 
 /**
- * Writes an image down: from then on it is there, and keeps its layers and blobs. Returns the images that lost a name to it.
- * The chain is the record's afterwards.
+ * Writes an image down: from then on it is there, and keeps its layers and blobs; when it need not be `durable`, the disk has it some time
+ * after. Returns the images that lost a name to it. The chain is the record's afterwards.
  */
-export async function recordImage(context: Context, image: NewImage): Promise<ReadonlyMap<string, Digest>> {
+export async function recordImage(
+  context: Context,
+  image: NewImage,
+  { durable }: { readonly durable: boolean } = { durable: true },
+): Promise<ReadonlyMap<string, Digest>> {
   const { records, clock } = context;
+  const update: ImageRecords["update"] = durable ? records.update : records.updateSoon;
   const moved = new Map<string, Digest>();
   records.configure(image.id, image.config);
   let known: boolean;
   try {
-    known = await records.update((draft) => {
+    known = await update((draft) => {
       const before = draft.images.get(image.id);
       draft.images.set(image.id, merge(before, image, clock.now()));
       for (const reference of image.references) setReference(draft, reference, image.id, moved);

@@ -38,7 +38,8 @@ export async function importRoot(context: Context, archive: Readable, options: I
     history: [{ created, ...comment }],
     ...comment,
   };
-  const id = await addLayer(context, { archive, config, base: undefined, references, keepEmpty: true });
+  const layer = (lease: ContentLease): Promise<NewLayer> => stageArchive(context, lease, archive);
+  const id = await addLayer(context, { layer, config, base: undefined, references });
   tell(context, "import", id, id);
   return id;
 }
@@ -51,16 +52,23 @@ export function newName(text: string): string {
   return referenceString(withDefaultTag(reference));
 }
 
-/** `docker commit` and builds: a base image and one more layer. Returns the new image's id. */
+/** `docker commit` and builds: a base image and one more layer, unless that is empty. Returns the new image's id. */
 export async function commitLayer(
   context: Context,
-  layer: Readable | undefined,
+  archive: Readable | undefined,
   config: ImageConfig,
   base: string | undefined,
   reference: string | undefined,
+  { durable }: { readonly durable: boolean } = { durable: true },
 ): Promise<string> {
   const references = reference === undefined ? [] : [newName(reference)];
-  return addLayer(context, { archive: layer, config, base, references, keepEmpty: false });
+  const stage = async (lease: ContentLease): Promise<NewLayer | undefined> => {
+    const layer = archive && (await stageArchive(context, lease, archive));
+    if (layer?.diffId !== EMPTY_LAYER_DIFF_ID) return layer;
+    context.layers.discard(layer.staged);
+    return undefined;
+  };
+  return addLayer(context, { ...(archive && { layer: stage }), config, base, references, durable });
 }
 
 /** The image that a configuration and the lowest layers of another image make. Returns its id. */
@@ -90,16 +98,18 @@ export async function deriveImage(context: Context, config: ImageConfig, from: s
   }
 }
 
-interface AddedLayer {
-  readonly archive: Readable | undefined;
+export interface AddedLayer {
+  /** Gives the layer, its blobs in the lease; undefined when it has no files. */
+  readonly layer?: (lease: ContentLease) => Promise<NewLayer | undefined>;
   readonly config: ImageConfig;
   readonly base: string | undefined;
   readonly references: readonly string[];
-  /** An archive without files is a layer, too. */
-  readonly keepEmpty: boolean;
+  /** False: it is on the disk some time after. */
+  readonly durable?: boolean;
 }
 
-async function addLayer(context: Context, added: AddedLayer): Promise<string> {
+/** Records an image of a base's layers and one more. Returns its id. */
+export async function addLayer(context: Context, added: AddedLayer): Promise<string> {
   const { records, layers, content } = context;
   const base = added.base === undefined ? undefined : records.now.images.get(added.base);
   if (added.base !== undefined && !base) throw new GantryError("not-found", `No such image: ${added.base}`);
@@ -109,17 +119,10 @@ async function addLayer(context: Context, added: AddedLayer): Promise<string> {
   const lease = content.lease();
   let chain: HeldChain | undefined;
   try {
-    const staged = added.archive ? await stageArchive(context, lease, added.archive) : undefined;
-    const kept = staged && (added.keepEmpty || staged.diffId !== EMPTY_LAYER_DIFF_ID) ? staged : undefined;
-    if (staged && !kept) layers.discard(staged.staged);
+    const kept = await added.layer?.(lease);
     chain = await holdChain(context, kept?.staged, below);
     const baseConfig = added.base === undefined ? undefined : records.image(added.base)?.config;
-    const config = withLayer(
-      added.config,
-      baseConfig?.rootfs.diff_ids ?? [],
-      kept?.diffId,
-      added.archive !== undefined,
-    );
+    const config = withLayer(added.config, baseConfig?.rootfs.diff_ids ?? [], kept?.diffId, added.layer !== undefined);
     const bytes = Buffer.from(JSON.stringify(config));
     const id = await lease.put(bytes);
     const blobs = [...(base?.sources[0]?.layers ?? []), ...(kept ? [kept.descriptor] : [])];
@@ -129,7 +132,7 @@ async function addLayer(context: Context, added: AddedLayer): Promise<string> {
     // Read back as any other's, so that it means the same after a restart.
     const image = { id, config: parseImageConfig(bytes), source, chain, ...parent, references: added.references };
     chain = undefined;
-    await recordImage(context, image);
+    await recordImage(context, image, { durable: added.durable ?? true });
     return id;
   } finally {
     chain?.release();
@@ -139,7 +142,8 @@ async function addLayer(context: Context, added: AddedLayer): Promise<string> {
   }
 }
 
-interface StagedArchive {
+/** A layer that is not in its place yet. */
+export interface NewLayer {
   readonly staged: StagedLayer;
   readonly diffId: Digest;
   readonly descriptor: Descriptor;
@@ -152,7 +156,7 @@ const LAYER_TYPES: Readonly<Record<Compression, string>> = {
 };
 
 /** Unpacks an archive as it comes, and keeps its bytes as a blob. */
-async function stageArchive(context: Context, lease: ContentLease, archive: Readable): Promise<StagedArchive> {
+async function stageArchive(context: Context, lease: ContentLease, archive: Readable): Promise<NewLayer> {
   const { content, layers } = context;
   const file = content.temporary();
   let compression: Compression = "none";

@@ -42,6 +42,10 @@ export interface ImageRecords {
   readonly now: Records;
   /** Changes by one writer at a time; resolves when the change is on the disk. When `change` throws, nothing has changed. */
   update<T>(change: (draft: Draft) => T): Promise<T>;
+  /** Changes what is known at once, and the disk soon: a crash may lose it, and so does a disk that cannot take it. */
+  updateSoon<T>(change: (draft: Draft) => T): Promise<T>;
+  /** Resolves when all that is known is on the disk. */
+  flush(): Promise<void>;
   /** Sees to it that the configuration of an image about to be recorded is known. */
   configure(id: Digest, config: ImageConfig): void;
   image(id: Digest): Image | undefined;
@@ -61,12 +65,18 @@ interface Stored {
   readonly references: readonly [string, Digest][];
 }
 
-/** Reads `path`; `readConfig` gives the configuration of an image that was recorded. */
-export async function openRecords(
-  path: string,
-  readConfig: (id: Digest) => Promise<ImageConfig>,
-  onLost: (id: Digest, error: unknown) => void,
-): Promise<ImageRecords> {
+export interface RecordsOptions {
+  readonly path: string;
+  /** The configuration of an image that was recorded. */
+  readonly readConfig: (id: Digest) => Promise<ImageConfig>;
+  /** Resolves when these blobs are on the disk. */
+  readonly settle: (digests: Iterable<Digest>) => Promise<void>;
+  readonly onLost: (id: Digest, error: unknown) => void;
+  readonly onFailed: (error: unknown) => void;
+}
+
+export async function openRecords(options: RecordsOptions): Promise<ImageRecords> {
+  const { path, readConfig, onLost } = options;
   const stored = await readStored(path);
   const configs = new Map<Digest, ImageConfig>();
   for (const { id } of stored.images) {
@@ -78,7 +88,7 @@ export async function openRecords(
   }
   const images = new Map(stored.images.filter(({ id }) => configs.has(id)).map((record) => [record.id, record]));
   const references = new Map(stored.references.filter(([, id]) => images.has(id)));
-  return imageRecords(path, { images, references }, configs);
+  return imageRecords(options, { images, references }, configs);
 }
 
 async function readStored(path: string): Promise<Stored> {
@@ -90,7 +100,7 @@ async function readStored(path: string): Promise<Stored> {
   }
 }
 
-function imageRecords(path: string, first: Records, configs: Map<Digest, ImageConfig>): ImageRecords {
+function imageRecords(options: RecordsOptions, first: Records, configs: Map<Digest, ImageConfig>): ImageRecords {
   const serial = keyedSerial();
   let now = first;
   let index = indexOf(now);
@@ -103,25 +113,53 @@ function imageRecords(path: string, first: Records, configs: Map<Digest, ImageCo
     cache.set(id, known);
     return known;
   };
+  const adopt = (next: Records): void => {
+    for (const id of now.images.keys()) if (!next.images.has(id)) configs.delete(id);
+    now = next;
+    index = indexOf(now);
+    cache.clear();
+  };
+  /** What the disk has. */
+  let stored = first;
+  const write = async (next: Records): Promise<void> => {
+    await options.settle(newBlobs(stored, next));
+    const document: Stored = { version: 1, images: [...next.images.values()], references: [...next.references] };
+    await replaceFile(options.path, JSON.stringify(document));
+    stored = next;
+  };
+  const flush = (): Promise<void> =>
+    serial.run("records", async () => {
+      if (now === stored) return;
+      try {
+        await write(now);
+      } catch (error) {
+        // What the disk cannot take is not there: whoever counted on it is told so.
+        adopt(stored);
+        throw error;
+      }
+    });
   return {
     get now() {
       return now;
     },
     update(change) {
       return serial.run("records", async () => {
-        const draft: Draft = { images: new Map(now.images), references: new Map(now.references) };
-        const result = change(draft);
-        if (draft.images.size > MAX_IMAGES)
-          throw new GantryError("too-large", `there are ${MAX_IMAGES} images already`);
-        const stored: Stored = { version: 1, images: [...draft.images.values()], references: [...draft.references] };
-        await replaceFile(path, JSON.stringify(stored));
-        for (const id of now.images.keys()) if (!draft.images.has(id)) configs.delete(id);
-        now = draft;
-        index = indexOf(now);
-        cache.clear();
+        const { draft, result } = changed(now, change);
+        await write(draft);
+        adopt(draft);
         return result;
       });
     },
+    async updateSoon(change) {
+      const result = await serial.run("records", async () => {
+        const one = changed(now, change);
+        adopt(one.draft);
+        return one.result;
+      });
+      flush().catch(options.onFailed);
+      return result;
+    },
+    flush,
     configure: (id, config) => void configs.set(id, config),
     image,
     list: () => Array.from(now.images.keys(), image).filter((one) => one !== undefined),
@@ -129,6 +167,25 @@ function imageRecords(path: string, first: Records, configs: Map<Digest, ImageCo
     childrenOf: (id) => index.children.get(id) ?? [],
     isReferenced: (digest) => index.blobs.has(digest),
   };
+}
+
+function changed<T>(now: Records, change: (draft: Draft) => T): { readonly draft: Records; readonly result: T } {
+  const draft: Draft = { images: new Map(now.images), references: new Map(now.references) };
+  const result = change(draft);
+  if (draft.images.size > MAX_IMAGES) throw new GantryError("too-large", `there are ${MAX_IMAGES} images already`);
+  return { draft, result };
+}
+
+/** The blobs of images that the disk does not know as they are now. */
+function* newBlobs(stored: Records, next: Records): Generator<Digest> {
+  for (const record of next.images.values()) {
+    if (stored.images.get(record.id) === record) continue;
+    yield record.id;
+    for (const { manifest, layers } of record.sources) {
+      yield manifest.digest;
+      for (const layer of layers) yield layer.digest;
+    }
+  }
 }
 
 interface Index {

@@ -50,6 +50,11 @@ export interface Jobs {
     },
     { readonly entries: number }
   >;
+  /** Writes the archive of a writable layer to a new file, and leaves in the layer only what the archive has, too. */
+  seal: Job<
+    { readonly upper: string; readonly lowers: readonly string[]; readonly file: string },
+    { readonly unpacked: Unpacked; readonly diffId: Digest; readonly bytes: number }
+  >;
   /** Compresses a file into a new one. */
   compress: Job<{ readonly file: string; readonly target: string }, { readonly digest: Digest; readonly size: number }>;
   /** Bytes of the files in a directory: `apparent` by their lengths, `used` by their blocks. */

@@ -8,6 +8,7 @@ import { changesJob } from "./changes-job.ts";
 import { compressJob } from "./compress-job.ts";
 import { copyJob } from "./copy-job.ts";
 import { packJob } from "./pack-job.ts";
+import { sealJob } from "./seal-job.ts";
 import { measureJob, removeJob } from "./tree-jobs.ts";
 import { WINDOW_BYTES } from "./jobs.ts";
 import type { Failure, FromWorker, JobContext, JobName, RequestOf, ResultOf, ToWorker } from "./jobs.ts";
@@ -25,6 +26,7 @@ const RUN: { readonly [N in JobName]: Run<N> } = {
   copy: copyJob,
   changes: changesJob,
   pack: packJob,
+  seal: sealJob,
   compress: compressJob,
   measure: measureJob,
 };

@@ -73,8 +73,14 @@ function* wholeRoot(layers: Layers, from = rootFolder(layers).layers): Generator
   for (const { path, child } of walk(layers, { path: "", layers: from })) yield* present(reader.read(path, child));
 }
 
-/** The upper directory alone: a whiteout becomes `.wh.name`, an opaque directory has `.wh..wh..opq` in it. */
-function* changedFiles(layers: Layers): Generator<TreeEntry> {
+/**
+ * The upper directory alone: a whiteout becomes `.wh.name`, an opaque directory has `.wh..wh..opq` in it. `onOther` hears of what is no
+ * part of an archive.
+ */
+export function* changedFiles(
+  layers: Layers,
+  onOther: (path: string, child: Child) => void = () => undefined,
+): Generator<TreeEntry> {
   const reader = entryReader(layers);
   yield* present(changedRoot(layers));
   const waiting: [string, Child][][] = [prefixed("", layerChildren(layers, "", 0))];
@@ -90,7 +96,10 @@ function* changedFiles(layers: Layers): Generator<TreeEntry> {
       continue;
     }
     const entry = reader.read(path, child);
-    if (!entry) continue;
+    if (!entry) {
+      onOther(path, child);
+      continue;
+    }
     yield entry;
     if (!child.stats.isDirectory()) continue;
     if (isOpaque(layers, path, 0)) yield marker(`${path}/.wh..wh..opq`, child);
@@ -139,7 +148,10 @@ function marker(path: string, child: Child | undefined): TreeEntry {
 const BATCH_BYTES = 256 * 1024;
 
 /** Small pieces are sent together. */
-function archiveWriter(context: JobContext): { add(one: TreeEntry): Promise<void>; end(): Promise<void> } {
+export function archiveWriter(context: Pick<JobContext, "check" | "output">): {
+  add(one: TreeEntry): Promise<void>;
+  end(): Promise<void>;
+} {
   let batch: Buffer[] = [];
   let bytes = 0;
   const flush = async (): Promise<void> => {
