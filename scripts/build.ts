@@ -4,6 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { execFileSync } from "node:child_process";
 import { build } from "esbuild";
+import { lazyHttp } from "./lazy-http.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const dist = `${root}dist`;
@@ -30,6 +31,7 @@ await build({
   target: "node26",
   // The native module is loaded from node_modules at run time.
   external: ["koffi"],
+  plugins: [lazyHttp],
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import { build } from "esbuild";
 import { parse } from "yaml";
+import { lazyHttp } from "../../scripts/lazy-http.ts";
 
 const project = new URL("../../", import.meta.url).pathname;
 
@@ -45,6 +46,7 @@ export async function benchServers(): Promise<BenchServers> {
     platform: "node",
     target: "node26",
     external: ["koffi"],
+    plugins: [lazyHttp],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
