@@ -74,7 +74,4 @@ int child_learn_pid(struct child_context *context);
 /* A user namespace with these maps; its descriptor, -1 with the failure recorded. */
 int make_user_namespace(const char *uids, const char *gids);
 
-/* What the process is called in listings of processes. */
-void set_title(const char *title);
-
 #endif

@@ -2,11 +2,13 @@
  * The shim: one per container. It makes the container's processes from launch plans, is their parent, owns their streams and
  * their log, keeps their exits until the daemon has them, and outlives the daemon.
  *
- *   gantry-shim DIRECTORY DESCRIPTOR      the daemon's first connection, inherited
+ *   gantry-shim DIRECTORY DESCRIPTOR          the daemon's first connection, inherited
+ *   gantry-shim nursery DESCRIPTOR FILLER     shims are forked from it (nursery.c); the filler is room for their titles
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +39,13 @@ void set_title(const char *text) {
   size_t length = strlen(text);
   memset(title, 0, title_bytes);
   memcpy(title, text, length < title_bytes ? length : title_bytes - 1);
+}
+
+/* As if it had been executed for its directory alone. */
+static void name_after(const char *directory) {
+  char text[PATH_MAX + 16];
+  snprintf(text, sizeof text, "gantry-shim %s", directory);
+  set_title(text);
 }
 
 /*
@@ -120,8 +129,6 @@ static int settle_descriptors(int connection) {
 }
 
 static int start(const char *directory) {
-  if (check_program() < 0)
-    return -1;
   prctl(PR_SET_NAME, "gantry-shim");
   if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
     return fail("prctl");
@@ -161,11 +168,26 @@ int main(int argc, char **argv) {
     return launcher_main(argc, argv);
   title = argv[0];
   title_bytes = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]) + 1;
-  if (argc != 3) {
+  bool from_nursery = argc == 4 && strcmp(argv[1], "nursery") == 0;
+  if (argc != 3 && !from_nursery) {
     fputs("usage: gantry-shim DIRECTORY DESCRIPTOR (started by gantry)\n", stderr);
     return 2;
   }
-  if (settle_descriptors(atoi(argv[2])) < 0 || start(argv[1]) < 0) {
+  char born_for[PATH_MAX];
+  const char *directory = argv[1];
+  int connection = atoi(argv[2]);
+  if (check_program() < 0) {
+    connection_send_start_failure(connection);
+    return 1;
+  }
+  if (from_nursery) {
+    settle_descriptors(connection);
+    if (!nursery(FIRST_CONNECTION, born_for, &connection))
+      return 0;
+    directory = born_for;
+    name_after(directory);
+  }
+  if (settle_descriptors(connection) < 0 || start(directory) < 0) {
     connection_send_start_failure(FIRST_CONNECTION);
     return 1;
   }

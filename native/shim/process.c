@@ -167,6 +167,11 @@ void process_acknowledge(struct process *process) {
   exit_file_name(process, name, sizeof name, "");
   unlinkat(shim_directory, name, 0);
   process->acknowledged = true;
+  for (struct process *each = processes; each != NULL; each = each->next)
+    if (!each->acknowledged || each->state != PROCESS_EXITED)
+      return;
+  /* Nobody needs to find us any more: whoever acknowledged may remove the directory at once. */
+  unlinkat(shim_directory, "shim.sock", 0);
 }
 
 /* True when it may be freed. Output that an attached connection cannot take yet is waited for. */

@@ -183,6 +183,11 @@ bool connection_any(void);
 /* Before there is a loop: tells on a bare descriptor why the shim could not start. */
 void connection_send_start_failure(int fd);
 
+/* ---- nursery.c: the parent of a daemon's shims */
+
+/* Forks a shim for each order: true in the shim, with what it is for; false when the daemon has gone. */
+bool nursery(int orders, char *directory, int *connection);
+
 /* ---- launcher.c: one launch without a shim, for gantry-runtime */
 
 int launcher_main(int argc, char **argv);
@@ -198,5 +203,7 @@ extern int launcher_start_socket;
 /* ---- main.c */
 
 extern int shim_directory;
+/* What the process is called in listings of processes. */
+void set_title(const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /** Sockets that node:net does not know (netlink, raw): each function is named after its manual page. See syscalls.ts. */
-import { native, nativeLater, restarting } from "./syscalls/native.ts";
+import { addressOf, native, nativeLater, restarting } from "./syscalls/native.ts";
 import { setCloseOnExec } from "./syscalls.ts";
 
 export const AF_UNIX = 1;
@@ -13,6 +13,7 @@ export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
@@ -40,6 +41,10 @@ const nativeSend = native<[number, Buffer, number, number]>(
 );
 const nativeSendLater = nativeLater<[number, Buffer, number, number]>(
   "long send(int fd, const uint8_t *data, size_t length, int flags)",
+);
+const nativeSendmsg = native<[number, Buffer, number]>(
+  "sendmsg",
+  "long sendmsg(int fd, const uint8_t *header, int flags)",
 );
 const nativeRecv = native<[number, Buffer, number, number]>(
   "recv",
@@ -96,6 +101,28 @@ export function connect(fd: number, address: Buffer): void {
 /** Sends `data`; returns how many bytes went. */
 export function send(fd: number, data: Buffer, flags = 0): number {
   return restarting(() => nativeSend(fd, data, data.length, flags | MSG_NOSIGNAL));
+}
+
+/**
+ * Sends `data` with a descriptor beside it, which the receiver gets a copy of (SCM_RIGHTS, unix(7)). Waits while the receiver's queue is
+ * full.
+ */
+export function sendDescriptor(fd: number, data: Buffer, descriptor: number): void {
+  // struct cmsghdr and the descriptor; struct iovec; struct msghdr: as on every 64-bit Linux.
+  const control = Buffer.alloc(24);
+  control.writeBigUInt64LE(20n, 0);
+  control.writeInt32LE(SOL_SOCKET, 8);
+  control.writeInt32LE(SCM_RIGHTS, 12);
+  control.writeInt32LE(descriptor, 16);
+  const part = Buffer.alloc(16);
+  part.writeBigUInt64LE(addressOf(data), 0);
+  part.writeBigUInt64LE(BigInt(data.length), 8);
+  const header = Buffer.alloc(56);
+  header.writeBigUInt64LE(addressOf(part), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(addressOf(control), 32);
+  header.writeBigUInt64LE(BigInt(control.length), 40);
+  restarting(() => nativeSendmsg(fd, header, MSG_NOSIGNAL));
 }
 
 /** Sends `data` from another thread: a netlink request is carried out within its send. False when it failed. */

@@ -111,6 +111,7 @@ async function spawnExec(
     stdin: config.stdin && !detach ? "once" : "none",
     waitForAttach: !detach,
   };
+  if (entry.run) entry.run.hasExecs = true;
   writeExec(context.places.shim(entry.id), exec.id, config);
   const { pid } = await shim.spawn(exec.id, execPlan(context, entry, config), io);
   store.started(exec, pid);

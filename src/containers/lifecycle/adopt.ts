@@ -22,6 +22,7 @@ export async function adoptShim(
   const shim = await connectShim(context, entry);
   const run: Run = {
     shim,
+    hasExecs: true,
     cgroup: before?.cgroup ?? openCgroup(`${entry.record.config.cgroupParent}/${entry.id}`),
     ended: before?.ended ?? Promise.withResolvers(),
     stopHealth: before?.stopHealth,

@@ -36,6 +36,8 @@ export interface Run {
   /** undefined: it was lost, and the run is about to be ended. */
   readonly shim: Shim | undefined;
   readonly cgroup: Cgroup;
+  /** Its shim may have other processes than the first: execs, of this engine or of an earlier one. */
+  hasExecs: boolean;
   /** Resolves when the run has ended and everything of it is written. */
   readonly ended: PromiseWithResolvers<void>;
   /** Stops the health checks. */

@@ -38,10 +38,11 @@ export async function makeRun(
     throw error;
   }
   const shim = await starting;
-  const run: Run = { shim, cgroup: prepared.cgroup, ended: Promise.withResolvers(), stopHealth: undefined };
+  const { cgroup, plan } = prepared;
+  const run: Run = { shim, cgroup, hasExecs: false, ended: Promise.withResolvers(), stopHealth: undefined };
   undo.add(() => abandonShim(run));
   undo.add(supervise(context, entry, run, shim));
-  return { run, init: await execute(context, entry, { shim, undo, plan: prepared.plan }) };
+  return { run, init: await execute(context, entry, { shim, undo, plan }) };
 }
 
 async function startShim(context: EngineContext, entry: Entry, undo: Undo): Promise<Shim> {

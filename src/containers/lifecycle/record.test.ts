@@ -27,7 +27,9 @@ function directory(id: string): string {
 }
 
 test("records come back as they were written, states by their newest slot", async () => {
-  await writeConfigDurably(directory("c"), record);
+  await writeConfigDurably(directory("c"), record, true);
+  assert.deepEqual(readRecords(root).records, [record]);
+  await writeConfigDurably(directory("c"), record, false);
   assert.deepEqual(readRecords(root).records, [record]);
   for (let sequence = 1; sequence < 5; sequence++) {
     const state = { status: "running", pid: sequence, startTicks: 1, startedAt: 1 } as const;
@@ -58,9 +60,11 @@ test("long reasons are cut to fit", () => {
 
 test("what has no record was not finished; what cannot be read is told and left", () => {
   directory("empty");
+  // What a machine that failed may leave of a first record.
+  writeFileSync(join(directory("unwritten"), "config.json"), "");
   writeFileSync(join(directory("broken"), "config.json"), "{");
   writeFileSync(join(directory("newer"), "config.json"), '{"version":2}');
   const found = readRecords(root);
-  assert.deepEqual(found.unfinished, ["empty"]);
+  assert.deepEqual(found.unfinished.toSorted(), ["empty", "unwritten"]);
   assert.deepEqual(found.unreadable.map(({ id }) => id).sort(), ["broken", "newer"]);
 });

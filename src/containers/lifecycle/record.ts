@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { closeSync, fsync, openSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { GantryError, errorText } from "#base/errors.ts";
 import type { ContainerConfig, Health, MountPoint } from "../engine.ts";
 import { REMOVED } from "./places.ts";
@@ -47,27 +47,30 @@ function configText({ version, id, name, config, createdAt, mounts, health }: Co
 
 /**
  * Writes what a container is so that it outlasts the machine: for what a user is told is there (created, renamed, updated). Disks take
- * their time; nobody else has to wait.
+ * their time; nobody else has to wait. A `first` record replaces nothing, so that all goes to the disk at once: what a machine that fails
+ * meanwhile leaves of it is an empty file, which stands for a creation that was never answered.
  */
-export async function writeConfigDurably(directory: string, record: ContainerRecord): Promise<void> {
-  const file = await open(temporaryIn(directory), "w", 0o600);
+export async function writeConfigDurably(directory: string, record: ContainerRecord, first: boolean): Promise<void> {
+  const fd = openSync(temporaryIn(directory), "w", 0o600);
   try {
-    await file.writeFile(configText(record));
-    await file.sync();
+    writeFileSync(fd, configText(record));
+    if (!first) await sync(fd);
+    renameSync(temporaryIn(directory), join(directory, CONFIG_FILE));
+    // Its name in the directory, and the directory's own.
+    await Promise.all([first && sync(fd), syncDirectory(directory), syncDirectory(dirname(directory))]);
   } finally {
-    await file.close();
+    closeSync(fd);
   }
-  await rename(temporaryIn(directory), join(directory, CONFIG_FILE));
-  // Its name in the directory, and the directory's own.
-  await Promise.all([syncDirectory(directory), syncDirectory(dirname(directory))]);
 }
 
+const sync = promisify(fsync);
+
 async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
+  const fd = openSync(path, "r");
   try {
-    await directory.sync();
+    await sync(fd);
   } finally {
-    await directory.close();
+    closeSync(fd);
   }
 }
 
@@ -110,6 +113,7 @@ function readRecord(directory: string): ContainerRecord | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+  if (text === "") return undefined;
   const record = JSON.parse(text) as ContainerRecord;
   if (record.version !== 1)
     throw new GantryError("unsupported", `record of version ${String(record.version)}, this Gantry reads version 1`);

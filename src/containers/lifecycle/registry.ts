@@ -45,7 +45,7 @@ export function registry(places: Places, random: Random): Registry {
   return {
     save,
     async saveDurably(entry, change) {
-      await writeConfigDurably(places.container(entry.id), { ...entry.record, ...change });
+      await writeConfigDurably(places.container(entry.id), { ...entry.record, ...change }, !byId.has(entry.id));
       entry.record = { ...entry.record, ...change };
       entry.view = undefined;
     },

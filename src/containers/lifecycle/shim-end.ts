@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmdirSync, rmSync } from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { Shim } from "#linux/shim.ts";
 import { isSyscallError, kill } from "#linux/syscalls.ts";
@@ -13,14 +13,22 @@ const EXECS_TIMEOUT_MS = 5000;
  * After the end of a run is on disk: the shim forgets it, and ends. The first process goes last, and the directory after it, so that a
  * shim that still has something to tell can be found.
  */
-export async function releaseShim(context: EngineContext, entry: Entry, { shim }: Run): Promise<void> {
+export async function releaseShim(context: EngineContext, entry: Entry, { shim, hasExecs }: Run): Promise<void> {
   if (shim) {
-    if (!(await execsEnded(shim, context.clock))) killShim(shim.pid);
+    if (hasExecs && !(await execsEnded(shim, context.clock))) killShim(shim.pid);
     await shim.acknowledge(INIT);
     shim.disconnect();
   }
-  // A socket and some records of bytes: sooner gone than another thread is told.
-  rmSync(context.places.shim(entry.id), { recursive: true, force: true });
+  removeShimDirectory(context.places.shim(entry.id));
+}
+
+/** Its socket is left, and records of some bytes after an accident: sooner gone than another thread is told. */
+function removeShimDirectory(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** True when all other processes of the shim have ended and are acknowledged; false after a time. Some may be of an earlier engine. */

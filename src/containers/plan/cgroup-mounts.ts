@@ -19,7 +19,12 @@ export function cgroupMountSteps(
   if (cgroup.layout.mode === "v2") {
     return [{ step: "mount", type: "cgroup2", source: "cgroup", target, attributes, options: [], propagation }];
   }
-  const isOwn = spec.linux?.namespaces?.some(({ type }) => type === "cgroup") ?? false;
+  const namespaces = spec.linux?.namespaces ?? [];
+  const namespace = namespaces.find(({ type }) => type === "cgroup");
+  // The root of a namespace that is joined, or that another user namespace owns, is shown by a mount of its own. That of a new one is the
+  // container's own directory: a bind shows the same, without the kernel's one lock for all cgroups, which a mount waits for.
+  const isOwn =
+    namespace !== undefined && (namespace.path !== undefined || namespaces.some(({ type }) => type === "user"));
   const writable = attributes & ~MOUNT_ATTR_RDONLY;
   const steps: Step[] = [
     { step: "mount", type: "tmpfs", source: "tmpfs", target, attributes: writable, options: ["mode=755"], propagation },
@@ -48,7 +53,7 @@ export function cgroupMountSteps(
   return steps;
 }
 
-/** Without a cgroup namespace the container sees its own directory, and what lies above it nowhere. */
+/** The container sees its own directory, and what lies above it nowhere. */
 function bindOf(
   source: string,
   target: string,
