@@ -1,7 +1,6 @@
-import { spawn } from "node:child_process";
 import { PassThrough, type Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { GantryError } from "#base/errors.ts";
+import { decompressWith, isProgramCompression } from "#images/program-decompressor.ts";
 
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
@@ -25,37 +24,13 @@ export async function sniff(
   return { compression, first, stream };
 }
 
-/** Takes the compression off; anything else stays as it is. bzip2 and xz are the host's programs, as Docker has it for xz. */
+/** Takes the compression off; anything else stays as it is. */
 export function decompress(stream: Readable, compression: Compression): Readable {
   if (compression === "none") return stream;
-  if (compression === "bzip2" || compression === "xz") return decompressWith(compression, stream);
+  if (isProgramCompression(compression)) return decompressWith(compression, stream);
   const decompressor = compression === "gzip" ? createGunzip() : createZstdDecompress();
   stream.on("error", (error) => decompressor.destroy(error));
   return stream.pipe(decompressor);
-}
-
-function decompressWith(program: "bzip2" | "xz", stream: Readable): Readable {
-  const output = new PassThrough();
-  const child = spawn(program, ["-dc", "-q"], { stdio: ["pipe", "pipe", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4096)));
-  child.on("error", (error: NodeJS.ErrnoException) =>
-    output.destroy(
-      error.code === "ENOENT"
-        ? new GantryError("unavailable", `archives packed with ${program} need the program ${program} on the host`)
-        : error,
-    ),
-  );
-  child.stdin.on("error", () => child.stdin.destroy()); // it has ended: its exit code says why
-  child.stdout.pipe(output, { end: false });
-  child.on("close", (code) => {
-    if (code === 0) output.end();
-    else output.destroy(new GantryError("invalid", `${program}: ${said.trim() || `exit status ${code}`}`));
-  });
-  stream.on("error", (error) => output.destroy(error));
-  output.on("close", () => child.kill("SIGKILL"));
-  stream.pipe(child.stdin);
-  return output;
 }
 
 /** A stream without its compression, told by its first bytes. */

@@ -52,7 +52,7 @@ export function isConfigType(mediaType: string): boolean {
 }
 
 /**
- * What compressed a stream, by its first bytes (six are enough). "xz", "bzip2" and "lz4" are named so that they can be
+ * What compressed a stream, by its first bytes (six are enough). "xz" and "bzip2" take a program, "lz4" is named to be
  * refused by name. Bytes that are none of these are taken for a plain tar.
  */
 export function sniffCompression(head: Uint8Array): Compression | "xz" | "bzip2" | "lz4" {

@@ -146,6 +146,29 @@ function ociLayout(layer: Buffer, extra: object[] = []): TestFile[] {
   ];
 }
 
+test("archives and layers packed with bzip2 and xz, as Docker takes them", { skip }, () =>
+  withImages(async (images) => {
+    for (const program of ["bzip2", "xz"]) {
+      const packed = (bytes: Buffer): Buffer => execFileSync(program, ["-c"], { input: bytes });
+      await images.load(streamOf(packed(savedImages([{ tags: [`${program}:outer`], layers: [LAYER] }]))));
+      const diffIds = [`sha256:${sha256(LAYER)}`];
+      await load(images, { tags: [`${program}:inner`], layers: [packed(LAYER)], diffIds });
+      await images.import(streamOf(packed(LAYER)), { reference: `${program}:import` });
+      for (const tag of ["outer", "inner", "import"]) {
+        const { config, layers } = images.get(`${program}:${tag}`);
+        assert.deepEqual(config.rootfs.diff_ids, diffIds, `${program}:${tag}`);
+        // No media type says so: what is kept, and would be pushed, is the plain archive.
+        assert.deepEqual([layers[0]?.mediaType.split(".").at(-1), layers[0]?.digest], ["tar", diffIds[0]]);
+      }
+      const torn = packed(savedImages([{ layers: [LAYER] }])).subarray(0, -20);
+      await assert.rejects(images.load(streamOf(torn)), { code: "invalid", message: new RegExp(program) });
+      await assert.rejects(images.import(streamOf(packed(LAYER).subarray(0, -20)), {}), {
+        message: new RegExp(program),
+      });
+    }
+  }),
+);
+
 test("an OCI layout keeps its manifest; a damaged entry fails alone", { skip }, () =>
   withImages(async (images) => {
     const files = ociLayout(gzipSync(LAYER));
@@ -177,7 +200,7 @@ test("what is damaged is refused, and leaves nothing behind", { skip }, () =>
       ["random bytes", Buffer.alloc(2000, 7), /archive\/tar: invalid tar header/],
       ["nothing in it", tarOf([]), /neither a manifest.json nor an index.json/],
       ["cut short", archive.subarray(0, archive.length - 2000), /unexpected EOF|neither/],
-      ["xz", Buffer.from("fd377a585a00000000", "hex"), /compressed with xz: only gzip and zstd are supported/],
+      ["xz", Buffer.from("fd377a585a00000000", "hex"), /^xz: /],
       ["cut gzip", gzipSync(archive).subarray(0, 300), /not valid gzip: unexpected end of file/],
       ["null manifest", manifest("null"), /invalid manifest, manifest cannot be null \(but can be \[\]\)/],
       ["manifest no JSON", manifest("{"), /manifest.json is not JSON/],

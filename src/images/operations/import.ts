@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { GantryError } from "#base/errors.ts";
 import { chainIds, EMPTY_LAYER_DIFF_ID, type Digest } from "#formats/digest.ts";
 import { applyChanges } from "#formats/dockerfile-config.ts";
@@ -15,6 +15,7 @@ import {
 import { normalizePlatform } from "#formats/image-platform.ts";
 import { parseReference, referenceString, withDefaultTag } from "#formats/reference.ts";
 import type { ContentLease } from "../content-store.ts";
+import { decompressWith, isProgramCompression } from "../program-decompressor.ts";
 import type { ImportOptions } from "../image-store.ts";
 import type { StagedLayer } from "../layers/layer-store.ts";
 import { makeManifest, recordImage, type HeldChain } from "./add-image.ts";
@@ -38,7 +39,8 @@ export async function importRoot(context: Context, archive: Readable, options: I
     history: [{ created, ...comment }],
     ...comment,
   };
-  const layer = (lease: ContentLease): Promise<NewLayer> => stageArchive(context, lease, archive);
+  const layer = async (lease: ContentLease): Promise<NewLayer> =>
+    stageArchive(context, lease, await withoutProgramCompression(archive));
   const id = await addLayer(context, { layer, config, base: undefined, references });
   tell(context, "import", id, id);
   return id;
@@ -154,6 +156,24 @@ const LAYER_TYPES: Readonly<Record<Compression, string>> = {
   gzip: OCI_LAYER_GZIP,
   zstd: OCI_LAYER_ZSTD,
 };
+
+/** An archive of bzip2 or xz without that, which no layer's media type can say; any other as it is. */
+async function withoutProgramCompression(archive: Readable): Promise<Readable> {
+  const chunks = archive[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < 16) {
+    const next = await chunks.next();
+    if (next.done) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const whole = async function* (): AsyncGenerator<Buffer> {
+    yield head;
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+  };
+  const compression = sniffCompression(head);
+  const stream = Readable.from(whole(), { objectMode: false });
+  return isProgramCompression(compression) ? decompressWith(compression, stream) : stream;
+}
 
 /** Unpacks an archive as it comes, and keeps its bytes as a blob. */
 async function stageArchive(context: Context, lease: ContentLease, archive: Readable): Promise<NewLayer> {

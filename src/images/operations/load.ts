@@ -13,6 +13,7 @@ import {
 } from "#formats/image-media-types.ts";
 import { familiarString, parseReference, referenceString } from "#formats/reference.ts";
 import type { ContentLease } from "../content-store.ts";
+import { decompressWith, isProgramCompression, type ProgramCompression } from "../program-decompressor.ts";
 import type { Report } from "../image-store.ts";
 import type { ManifestSource } from "../records/image-records.ts";
 import { ensureChain, makeManifest, readConfig, recordImage, type WantedLayer } from "./add-image.ts";
@@ -84,7 +85,8 @@ async function loadItem(
     if (reference.tag === undefined) throw new GantryError("invalid", `invalid tag ${JSON.stringify(text)}`);
     return referenceString(reference);
   });
-  const layers = await Promise.all(item.layers.map((path) => describeLayer(loader.context, files, path)));
+  const layers: Descriptor[] = [];
+  for (const path of item.layers) layers.push(await describeLayer(loader, files, path));
   // The archive's own manifest, when it is about these very blobs, is kept as it is.
   const own = layout.find((one) => one.id === id && sameBlobs(one.source.layers, layers));
   await loadImage(loader, { id, config, layers, references, source: own?.source });
@@ -100,22 +102,41 @@ const LAYER_TYPES: Readonly<Record<Compression, string>> = {
   zstd: OCI_LAYER_ZSTD,
 };
 
-async function describeLayer({ content }: Context, files: ArchiveFiles, path: string): Promise<Descriptor> {
+async function describeLayer({ context, lease }: Loader, files: ArchiveFiles, path: string): Promise<Descriptor> {
+  const { content } = context;
   const digest = files.find(path);
   if (digest === undefined) throw new GantryError("invalid", `open ${path}: no such file in the archive`);
-  const handle = await open(content.path(digest));
+  const compression = await compressionOf(content.path(digest));
+  if (isProgramCompression(compression)) return plainLayer(context, lease, compression, digest);
+  if (compression === "lz4")
+    throw new GantryError("unsupported", `layer ${path} is compressed with lz4, which is not supported`);
+  return { mediaType: LAYER_TYPES[compression], digest, size: content.size(digest) ?? 0 };
+}
+
+async function compressionOf(path: string): Promise<ReturnType<typeof sniffCompression>> {
+  const handle = await open(path);
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(16), 0, 16, 0);
-    const compression = sniffCompression(buffer.subarray(0, bytesRead));
-    if (compression !== "none" && compression !== "gzip" && compression !== "zstd") {
-      throw new GantryError(
-        "unsupported",
-        `layer ${path} is compressed with ${compression}: only gzip and zstd are supported`,
-      );
-    }
-    return { mediaType: LAYER_TYPES[compression], digest, size: content.size(digest) ?? 0 };
+    return sniffCompression(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
+  }
+}
+
+/** No media type says bzip2 or xz: such a layer is kept as a plain archive. */
+async function plainLayer(
+  { content }: Context,
+  lease: ContentLease,
+  compression: ProgramCompression,
+  packed: Digest,
+): Promise<Descriptor> {
+  const writer = await lease.writer();
+  try {
+    const plain = decompressWith(compression, content.read(packed));
+    for await (const chunk of plain as AsyncIterable<Buffer>) await writer.write(chunk);
+    return { mediaType: OCI_LAYER, ...(await writer.commit()) };
+  } finally {
+    await writer.abort();
   }
 }
 

@@ -7,6 +7,7 @@ import { digester, parseDigest, type Digest, type DigestAlgorithm } from "#forma
 import { sniffCompression, type Compression } from "#formats/image-media-types.ts";
 import { tarReader } from "#formats/tar-reader.ts";
 import type { JobContext, RequestOf, ResultOf } from "./jobs.ts";
+import { decompressWith, isProgramCompression, type ProgramCompression } from "../program-decompressor.ts";
 import { layerUnpacker } from "./unpacker.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -80,7 +81,7 @@ function headOf(path: string): Buffer {
 
 function known(compression: ReturnType<typeof sniffCompression>): Compression {
   if (compression === "none" || compression === "gzip" || compression === "zstd") return compression;
-  throw new GantryError("unsupported", `archive is compressed with ${compression}: only gzip and zstd are supported`);
+  throw new GantryError("unsupported", `layer is compressed with ${compression}: only gzip and zstd are supported`);
 }
 
 /**
@@ -151,11 +152,16 @@ function keeper(file: string, expected: Digest | undefined): Keeper {
 /** Calls `take` with the uncompressed bytes. */
 export async function eachInflated(
   source: AsyncGenerator<Buffer>,
-  compression: Compression,
+  compression: Compression | ProgramCompression,
   take: (chunk: Buffer) => void,
 ): Promise<void> {
   if (compression === "none") {
     for await (const chunk of source) take(chunk);
+    return;
+  }
+  if (isProgramCompression(compression)) {
+    const plain = decompressWith(compression, Readable.from(source, { objectMode: false }));
+    for await (const chunk of plain as AsyncIterable<Buffer>) take(chunk);
     return;
   }
   try {
@@ -185,7 +191,8 @@ function isFormatError(error: unknown): error is Error {
 /** The uncompressed bytes of a stream that says by its first bytes what compressed it. */
 export async function inflatedStream(input: AsyncIterable<Buffer>, take: (chunk: Buffer) => void): Promise<void> {
   const { head, bytes } = await firstBytes(input);
-  await eachInflated(bytes, known(sniffCompression(head)), take);
+  const compression = sniffCompression(head);
+  await eachInflated(bytes, isProgramCompression(compression) ? compression : known(compression), take);
 }
 
 /** The first six bytes or more, and all bytes again. */
