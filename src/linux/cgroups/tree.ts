@@ -29,10 +29,14 @@ function makeDirectories(mountpoint: string, path: string, made: (above: string,
 
 /** Removes a cgroup directory and those below it; false when something in it still runs. */
 export function removeDirectory(directory: string): boolean {
+  if (removeEmpty(directory)) return true;
+  // With cgroups below it a directory is busy as well. Its many files are not read before that is known.
+  const children = childDirectories(directory);
+  return children.length > 0 && children.every(removeDirectory) && removeEmpty(directory);
+}
+
+function removeEmpty(directory: string): boolean {
   try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (entry.isDirectory() && !removeDirectory(join(directory, entry.name))) return false;
-    }
     rmdirSync(directory);
     return true;
   } catch (error) {
