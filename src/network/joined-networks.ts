@@ -31,6 +31,7 @@ export function joinedNetworks(own: Networks): JoinedNetworks {
     find: (reference) => having(reference).find(reference),
     attach: (request) => having(request.networkId).attach(request),
     detach: (owner, networkId, options) => having(networkId).detach(owner, networkId, options),
+    route: (owner, order) => all().forEach((networks) => networks.route(owner, order)),
     rename: (owner, name) => all().forEach((networks) => networks.rename(owner, name)),
     endpoints: (filter) => all().flatMap((networks) => networks.endpoints(filter)),
     setCut: (owner, isCut) => own.setCut(owner, isCut),

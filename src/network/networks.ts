@@ -95,6 +95,11 @@ export interface Networks {
    * name free again) when this resolves.
    */
   detach(owner: string, networkId: string, options?: { readonly live: boolean }): Promise<void>;
+  /**
+   * Leads the owner's default routes, one for each family, through the first of these networks (by id, in order) that has a gateway of the
+   * family. For a live owner.
+   */
+  route(owner: string, order: readonly string[]): void;
   /** The owner has another name from now on: it resolves, the old one does not. */
   rename(owner: string, name: string): void;
   endpoints(filter: { owner?: string; networkId?: string }): readonly Endpoint[];

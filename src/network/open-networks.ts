@@ -13,6 +13,7 @@ import { nameServers, type NameNetwork } from "./names/name-servers.ts";
 import type { Networks } from "./networks.ts";
 import { hostResolvConf } from "./resolv-conf.ts";
 import { attach, detach, renameEndpoint } from "./runtime/attach.ts";
+import { routeThrough } from "./runtime/default-route.ts";
 import { createNetwork, findNetwork, PREDEFINED, removeNetwork, requireNetwork } from "./runtime/definitions.ts";
 import { ensurePredefined, type DefaultBridge } from "./runtime/predefined.ts";
 import { reconcile, removeLostBridges, restoreEndpoints, restoreNetworks } from "./runtime/reconcile.ts";
@@ -66,6 +67,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       );
       if (options?.live) await runtime.reaper.flush();
     },
+    route: (owner, order) => within(() => routeThrough(runtime, owner, order)),
     rename: (owner, name) =>
       endpointsOf(runtime, { owner }).forEach((endpoint) => renameEndpoint(runtime, endpoint, name)),
     endpoints: (filter) => endpointsOf(runtime, filter),

@@ -142,6 +142,47 @@ test("networks are joined and left while it runs, and kept over a restart of the
   await t.networks.remove(t.networks.find("second")?.id ?? "");
 });
 
+test("the default route is the first network's by priority, way out and name, and moves as networks are joined and left", async () => {
+  const make = (name: string, subnet: string, internal = false) =>
+    t.networks.create({
+      name,
+      driver: "bridge",
+      internal,
+      attachable: false,
+      enableIPv6: false,
+      ipam: [{ subnet }],
+      options: {},
+      labels: {},
+    });
+  await make("route-b", "10.214.1.0/24");
+  await make("route-c", "10.214.2.0/24");
+  await make("route-a", "10.214.3.0/24", true);
+  const join = (network: string, gatewayPriority = 0) => ({ network, aliases: [], ports: [], gatewayPriority });
+  const { id } = await t.run(["sleep", "1000"], {
+    ...bridged(),
+    networks: [join("route-c"), join("route-a"), join("route-b")],
+  });
+  const leads = async (subnet: string | undefined): Promise<void> => {
+    const routes = await exec(id, "ip", "route", "show", "default");
+    assert.equal(/default via (10\.214\.\d)\.1/.exec(routes)?.[1], subnet, routes);
+  };
+  await leads("10.214.1");
+  await t.engine.disconnect(id, "route-b", false);
+  await leads("10.214.2");
+  await t.engine.connect(id, join("route-b"));
+  await leads("10.214.1");
+  await t.engine.disconnect(id, "route-c", false);
+  await t.engine.connect(id, join("route-c", 1));
+  await leads("10.214.2");
+  await t.engine.restart(id, { timeoutSeconds: 0 });
+  await leads("10.214.2");
+  await t.engine.disconnect(id, "route-c", false);
+  await t.engine.disconnect(id, "route-b", false);
+  await leads(undefined);
+  await t.engine.remove(id, { force: true });
+  for (const name of ["route-a", "route-b", "route-c"]) await t.networks.remove(t.networks.find(name)?.id ?? "");
+});
+
 test("a pod: a sandbox without a root, and containers in its network, IPC, UTS and pid namespaces", async () => {
   const sandbox = await t.run(["/pause"], {
     ...bridged(),

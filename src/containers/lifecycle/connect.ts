@@ -3,7 +3,7 @@ import type { NetworkAttachment } from "../engine.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
 import { updateNameFiles } from "./name-files.ts";
-import { networkOf, plug, takesGateway, unplug } from "./plug.ts";
+import { networkOf, plug, route, unplug } from "./plug.ts";
 
 /** Joins one more network: plugged in at once when it runs, else at the next start. */
 export function connectContainer(context: EngineContext, id: string, attachment: NetworkAttachment): Promise<void> {
@@ -26,11 +26,12 @@ export function connectContainer(context: EngineContext, id: string, attachment:
           network: network.id,
         },
       );
+    const all = [...config.networks, attachment];
     if ("pid" in state) {
-      const defaultGateway = takesGateway(entry, attachment);
-      await plug(context, entry, attachment, state.pid, { defaultGateway });
+      await plug(context, entry, attachment, state.pid, { defaultGateway: false });
+      route(context, entry, all);
     }
-    await saveNetworks(context, entry, [...config.networks, attachment]);
+    await saveNetworks(context, entry, all);
   });
 }
 
@@ -51,7 +52,10 @@ export function disconnectContainer(
       throw new GantryError("not-found", `container ${id} is not connected to network ${reference}`, { id });
     }
     const endpoint = entry.endpoints.find((each) => each.networkId === networkId);
-    if (endpoint) await unplug(context, entry, endpoint, { live: true });
+    if (endpoint) {
+      await unplug(context, entry, endpoint, { live: true });
+      route(context, entry, left);
+    }
     await saveNetworks(context, entry, left);
   });
 }

@@ -3,28 +3,29 @@ import type { Endpoint, Network } from "#network/networks.ts";
 import type { NetworkAttachment } from "../engine.ts";
 import type { EngineContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
+import { gatewayOrder } from "./gateway-order.ts";
 
 type Context = Pick<EngineContext, "networks" | "events">;
 
-/** Plugs a container's namespace into its networks, in order: eth0 is the first's; the default route that of the highest priority. */
+/** Plugs a container's namespace into its networks, in order: eth0 is the first's. */
 export async function plugAll(context: Context, entry: Entry, pid: number): Promise<void> {
   const { networks } = entry.record.config;
-  const highest = Math.max(...networks.map(priorityOf));
-  const leader = networks.find((each) => priorityOf(each) === highest);
+  const isOnly = networks.length === 1;
   try {
-    for (const attachment of networks)
-      await plug(context, entry, attachment, pid, { defaultGateway: attachment === leader });
+    for (const attachment of networks) await plug(context, entry, attachment, pid, { defaultGateway: isOnly });
+    if (!isOnly) route(context, entry, networks);
   } catch (error) {
     if (!isGantryError(error)) throw error;
     throw new GantryError(error.code, `failed to set up container networking: ${error.message}`, error.details, error);
   }
 }
 
-const priorityOf = ({ gatewayPriority = 0 }: NetworkAttachment): number => gatewayPriority;
-
-/** Whether one more network takes the default route of a running container. */
-export function takesGateway({ endpoints, record }: Entry, attachment: NetworkAttachment): boolean {
-  return endpoints.length === 0 || record.config.networks.every((each) => priorityOf(each) < priorityOf(attachment));
+/** Leads the default routes of a running container as its networks want it. */
+export function route({ networks }: Context, { id }: Entry, attachments: readonly NetworkAttachment[]): void {
+  networks.route(
+    id,
+    gatewayOrder(attachments, (reference) => networks.find(reference)),
+  );
 }
 
 /** Plugs it into one network. Throws `not-found` for an unknown one, `conflict` for an address or port in use. */
