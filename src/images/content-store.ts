@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Digest } from "#formats/digest.ts";
+import type { Partials } from "./content/partials.ts";
 
 /**
  * Blobs by digest: layers, configurations, manifests, of images and of the registry's repositories. A blob is there whole and
@@ -20,6 +21,8 @@ export interface ContentStore {
   temporary(): string;
   /** The directory of those files. */
   readonly ingestFolder: string;
+  /** What downloads that broke off have, which they go on from. */
+  readonly partials: Partials;
   /**
    * Keeps blobs for an owner ("registry/team/app"), over restarts, in place of what it held before; an empty set lets go.
    * Returns when it is durable.

@@ -86,6 +86,7 @@ async function openLocked(folder: string, options: ImagesOptions, unlock: () => 
   const known: { records?: ImageRecords } = {};
   const content = await openContent(join(folder, "content"), {
     isReferenced: (digest) => known.records?.isReferenced(digest) ?? true,
+    now: (options.clock ?? systemClock).now(),
   });
   const records = await openRecords({
     path: join(folder, "images.json"),

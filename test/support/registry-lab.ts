@@ -40,8 +40,8 @@ export function withRegistry<T>(
       const images = await openImages({
         workers: 4,
         registries: { retryDelayMs: 10 },
-        ...more,
         dataDir: join(folder, String(stores.length)),
+        ...more,
       });
       stores.push(images);
       return images;

@@ -10,15 +10,19 @@ import type { ContentLease, ContentStore } from "../content-store.ts";
 import { blobWriter } from "./blob-writer.ts";
 import { clearFolder, replaceFile } from "../durable-files.ts";
 import { diskSync, type DiskSync } from "./disk-sync.ts";
+import { openPartials, type Partials } from "./partials.ts";
 
 export interface ContentOptions {
   /** True for a blob that an image needs: it is not collected. */
   readonly isReferenced: (digest: Digest) => boolean;
+  /** Epoch milliseconds. */
+  readonly now: number;
 }
 
 /**
  * Opens the blobs below `folder`: `blobs/<algorithm>/<hex>` as in an OCI layout, `ingest/` for what is being written,
- * `holds.json` for what others keep. Leftovers of an interrupted process are removed.
+ * `partial/` for what is being downloaded, `holds.json` for what others keep. Leftovers of an interrupted process are removed; its
+ * downloads are kept, to go on from.
  */
 export async function openContent(folder: string, options: ContentOptions): Promise<ContentStore> {
   const ingest = join(folder, "ingest");
@@ -28,8 +32,20 @@ export async function openContent(folder: string, options: ContentOptions): Prom
   const holds = await readHolds(join(folder, "holds.json"));
   const held = new Map<Digest, number>();
   for (const digests of holds.values()) for (const digest of digests) count(held, digest, 1);
+  const partials = await openPartials(join(folder, "partial"), options.now);
   const disk = diskSync((digest) => void sizes.delete(digest));
-  return contentStore({ folder, ingest, sizes, holds, held, leased: new Map(), options, serial: keyedSerial(), disk });
+  return contentStore({
+    folder,
+    ingest,
+    sizes,
+    holds,
+    held,
+    leased: new Map(),
+    options,
+    serial: keyedSerial(),
+    disk,
+    partials,
+  });
 }
 
 function count(counts: Map<Digest, number>, digest: Digest, change: 1 | -1): void {
@@ -52,6 +68,7 @@ interface State {
   /** A blob comes and goes in turn. */
   readonly serial: KeyedSerial;
   readonly disk: DiskSync;
+  readonly partials: Partials;
 }
 
 async function readBlobs(folder: string): Promise<Map<Digest, number>> {
@@ -104,12 +121,13 @@ function contentStore(state: State): ContentStore {
     lease: () => contentLease(state),
     temporary: () => join(ingest, hexId(undefined, 16)),
     ingestFolder: ingest,
+    partials: state.partials,
     hold: (owner, digests) => hold(state, owner, digests),
     holders: () => state.holds,
     settle: (digests) => state.disk.settle(digests),
     collect: () => collect(state),
     get totalBytes() {
-      let total = 0;
+      let total = state.partials.totalBytes;
       for (const size of sizes.values()) total += size;
       return total;
     },

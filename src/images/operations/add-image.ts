@@ -19,6 +19,8 @@ import type { Context } from "./context.ts";
 export interface WantedLayer {
   readonly diffId: Digest;
   source(): Promise<LayerSource> | LayerSource;
+  /** After a failure: whether `source` has another try. */
+  again?(error: unknown): boolean;
   /** Called when it is here already. */
   present?(): void;
   /** Called with each layer's archive bytes taken so far. */
@@ -72,7 +74,12 @@ export function ensureChain(context: Context, wanted: readonly WantedLayer[]): P
 }
 
 async function stage(context: Context, layer: WantedLayer): Promise<StagedLayer> {
-  return context.layers.stage(await layer.source(), layer.diffId, layer.progress?.bind(layer));
+  try {
+    return await context.layers.stage(await layer.source(), layer.diffId, layer.progress?.bind(layer));
+  } catch (error) {
+    if (!layer.again?.(error)) throw error;
+    return stage(context, layer);
+  }
 }
 
 /** Those that were put in place are no longer in staging. */

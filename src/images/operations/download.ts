@@ -1,6 +1,8 @@
+import { createReadStream } from "node:fs";
 import { GantryError, isGantryError } from "#base/errors.ts";
 import { shortId } from "#formats/digest.ts";
 import type { Descriptor } from "#formats/image-config.ts";
+import type { Partial } from "../content/partials.ts";
 import type { Report } from "../image-store.ts";
 import type { RemoteRepository } from "../registry-client/repository.ts";
 import { pause, type RetryOptions } from "../registry-client/retry.ts";
@@ -15,16 +17,27 @@ export interface Download {
 }
 
 /**
- * The bytes of a layer as they come from the registry. A connection that breaks is taken up again where it broke. No more than the
- * descriptor says is read; whether they are the right ones is for who reads them to check.
+ * The bytes of a layer as they come from the registry, after those that an earlier pull has left. A connection that breaks is taken up again
+ * where it broke. No more than the descriptor says is read; whether they are the right ones is for who reads them to check.
  */
-export async function* layerBytes(download: Download, layer: Descriptor): AsyncGenerator<Uint8Array> {
+export async function* layerBytes(
+  download: Download,
+  layer: Descriptor,
+  partial: Partial | undefined,
+): AsyncGenerator<Uint8Array> {
+  if (partial) yield* createReadStream(partial.path, { highWaterMark: READ_BYTES }) as AsyncIterable<Uint8Array>;
+  yield* remoteBytes(download, layer, partial?.bytes ?? 0);
+}
+
+const READ_BYTES = 512 * 1024;
+
+async function* remoteBytes(download: Download, layer: Descriptor, from: number): AsyncGenerator<Uint8Array> {
   const { context, report } = download;
   const id = shortId(layer.digest);
   const leave = await context.registries.downloads.enter(() => report?.(statusLine(id, "Waiting")));
   const progress = layerProgress(report, { id, status: "Downloading", total: layer.size }, () => context.clock.now());
   try {
-    let offset = 0;
+    let offset = from;
     for (let attempt = 1; offset < layer.size; attempt++) {
       try {
         for await (const chunk of partFrom(download.repository, layer, offset)) {
@@ -36,7 +49,7 @@ export async function* layerBytes(download: Download, layer: Descriptor): AsyncG
         }
         if (offset < layer.size) throw new GantryError("unavailable", `layer ${layer.digest}: unexpected EOF`);
       } catch (error) {
-        await pause(transferError(error), attempt, retryOptions(download, id));
+        await pause(transferError(error, download.signal), attempt, retryOptions(download, id));
       }
     }
     report?.(statusLine(id, "Verifying Checksum"));
@@ -56,10 +69,11 @@ async function* partFrom(repository: RemoteRepository, layer: Descriptor, offset
   }
 }
 
-/** A connection that broke in the middle is no fault of the bytes. */
-export function transferError(error: unknown): unknown {
+/** A connection that broke in the middle is no fault of the bytes; it may have been us who broke it. */
+export function transferError(error: unknown, signal: AbortSignal | undefined): unknown {
   if (isGantryError(error)) return error;
-  if ((error as Error).name === "AbortError") return new GantryError("cancelled", "context canceled", {}, error);
+  if (signal?.aborted || (error as Error).name === "AbortError")
+    return new GantryError("cancelled", "context canceled", {}, error);
   return new GantryError("unavailable", (error as Error).message, {}, error);
 }
 

@@ -48,7 +48,7 @@ function finish(context: Context, removal: Removal, labels: Readonly<Record<stri
   return [{ Deleted: id }, ...layers.map((layer) => ({ Deleted: layer.chainId }))];
 }
 
-/** `docker image prune`: what a conflict keeps is kept silently. */
+/** `docker image prune`: what a conflict keeps is kept silently. Downloads that broke off go, too. */
 export async function pruneImages(
   context: Context,
   options: PruneOptions,
@@ -64,7 +64,11 @@ export async function pruneImages(
       }
     }
   }
-  const reclaimedBytes = removed.reduce((total, { Deleted }) => total + (sizes.get(Deleted ?? "") ?? 0), 0);
+  const { partials } = context.content;
+  const unfinishedBytes = partials.totalBytes;
+  await partials.clear();
+  const layersBytes = removed.reduce((total, { Deleted }) => total + (sizes.get(Deleted ?? "") ?? 0), 0);
+  const reclaimedBytes = layersBytes + unfinishedBytes;
   context.events.emit({ action: "prune", id: "", name: "", labels: { reclaimed: String(reclaimedBytes) } });
   return { removed, reclaimedBytes };
 }

@@ -1,5 +1,6 @@
+import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { GantryError } from "#base/errors.ts";
+import { GantryError, isGantryError } from "#base/errors.ts";
 import { shortId, type Digest } from "#formats/digest.ts";
 import type { Descriptor, ImageConfig, ImageManifest, Platform } from "#formats/image-config.ts";
 import { CONFIG_LIMITS } from "#formats/image-config-reader.ts";
@@ -16,6 +17,7 @@ import {
   type ImageReference,
 } from "#formats/reference.ts";
 import type { ContentLease } from "../content-store.ts";
+import type { Partial } from "../content/partials.ts";
 import type { Image, PullOptions } from "../image-store.ts";
 import { endpointsOf } from "../registry-client/endpoints.ts";
 import { withRepository, type RemoteManifest, type RemoteRepository } from "../registry-client/repository.ts";
@@ -126,7 +128,8 @@ async function takeImage(download: Download, wanted: Wanted): Promise<Digest> {
   const { manifest, references } = wanted;
   const id = manifest.config.digest;
   const lease = context.content.lease();
-  const temporary: string[] = [];
+  const files: LayerFile[] = [];
+  let error: unknown;
   try {
     const known = context.records.now.images.get(id);
     const source = known?.sources[0];
@@ -141,7 +144,7 @@ async function takeImage(download: Download, wanted: Wanted): Promise<Digest> {
       return id;
     }
     const config = await fetchConfig(download, lease, manifest);
-    const layers = wantedLayers(download, lease, manifest, config, temporary);
+    const layers = wantedLayers(download, lease, manifest, config, files);
     const chain = await ensureChain(context, layers);
     try {
       await fetchMissing(download, lease, manifest.layers);
@@ -159,10 +162,28 @@ async function takeImage(download: Download, wanted: Wanted): Promise<Digest> {
       references,
     });
     return id;
+  } catch (failure) {
+    error = failure;
+    throw failure;
   } finally {
-    for (const file of temporary) await rm(file, { force: true });
+    await settleFiles(context, files, error);
     lease.release();
     await context.content.collect();
+  }
+}
+
+/** Where a layer's bytes are kept as they come. */
+interface LayerFile {
+  readonly digest: Digest;
+  readonly path: string;
+}
+
+/** A pull that broke off leaves what it has to the next one; bytes that are wrong are of no use. */
+async function settleFiles({ content }: Context, files: readonly LayerFile[], error: unknown): Promise<void> {
+  const useful = error !== undefined && !isGantryError(error, "invalid");
+  for (const { digest, path } of files) {
+    if (useful) await content.partials.leave(digest, path);
+    else await rm(path, { force: true });
   }
 }
 
@@ -192,13 +213,14 @@ function wantedLayers(
   lease: ContentLease,
   manifest: ImageManifest,
   config: ImageConfig,
-  temporary: string[],
+  files: LayerFile[],
 ): readonly WantedLayer[] {
   const { context, report, signal } = download;
   return manifest.layers.map((layer, at): WantedLayer => {
     const id = shortId(layer.digest);
-    const file = context.content.temporary();
-    temporary.push(file);
+    let file = "";
+    let partial: Partial | undefined;
+    let fresh = false;
     report?.(statusLine(id, "Pulling fs layer"));
     return {
       diffId: config.rootfs.diff_ids[at] ?? "",
@@ -206,8 +228,20 @@ function wantedLayers(
       source() {
         const compression = layerCompression(layer.mediaType) ?? "gzip";
         if (lease.keep(layer.digest)) return { kind: "blob", path: context.content.path(layer.digest), compression };
+        partial = fresh ? undefined : takePartial(context, layer, files);
+        file = context.content.partials.file(layer.digest);
+        files.push({ digest: layer.digest, path: file });
         const keep = { file, digest: layer.digest };
-        return { kind: "stream", input: layerBytes(download, layer), compression, keep, ...(signal ? { signal } : {}) };
+        const input = layerBytes(download, layer, partial);
+        return { kind: "stream", input, compression, keep, ...(signal ? { signal } : {}) };
+      },
+      // What an earlier pull left may be damaged (the machine may have crashed): then all of it is fetched anew, once.
+      again(error) {
+        if (!partial || !isGantryError(error, "invalid")) return false;
+        for (const path of [partial.path, file]) rmSync(path, { force: true });
+        fresh = true;
+        partial = undefined;
+        return true;
       },
       async done(digest) {
         if (digest !== undefined) await lease.adopt(file, digest);
@@ -218,13 +252,21 @@ function wantedLayers(
   });
 }
 
+/** What an earlier pull has of a layer; one of this pull's files now. */
+function takePartial({ content }: Context, layer: Descriptor, files: LayerFile[]): Partial | undefined {
+  const partial = content.partials.take(layer.digest);
+  if (!partial) return undefined;
+  files.push({ digest: layer.digest, path: partial.path });
+  return partial.bytes <= layer.size ? partial : undefined;
+}
+
 /** Layers whose files are here, but whose bytes are not: they came by another compression. */
 async function fetchMissing(download: Download, lease: ContentLease, layers: readonly Descriptor[]): Promise<void> {
   for (const layer of layers) {
     if (lease.keep(layer.digest)) continue;
     const writer = await lease.writer();
     try {
-      for await (const chunk of layerBytes(download, layer)) await writer.write(chunk);
+      for await (const chunk of layerBytes(download, layer, undefined)) await writer.write(chunk);
       await writer.commit(layer.digest);
     } finally {
       await writer.abort();

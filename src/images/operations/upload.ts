@@ -41,7 +41,7 @@ export async function pushBlob(upload: Upload, blob: Descriptor): Promise<void> 
       return;
     } catch (error) {
       await pause(
-        transferError(error),
+        transferError(error, signal),
         attempt,
         retryOptions({ context, report: id === undefined ? undefined : report, signal }, id ?? ""),
       );
@@ -101,7 +101,7 @@ async function sendBlob(upload: Upload, blob: Descriptor, start: URL): Promise<v
       });
       offset = blob.size;
     } catch (error) {
-      await pause(transferError(error), attempt, retryOptions({ context, report: report_, signal }, id ?? ""));
+      await pause(transferError(error, signal), attempt, retryOptions({ context, report: report_, signal }, id ?? ""));
       ({ offset, place } = await repository.uploadState(place));
     }
   }
