@@ -16,19 +16,29 @@ export function attachHandler(deps: Deps): Handler {
     deps.journal.record("container", "attach", container.id, actorAttributes(container));
     const client = hijack(call, streamType(call, container.config.terminal));
     const outcome = await bridge(client, process, { stdin: options.stdin, detachKeys });
-    if (outcome === "detached") deps.journal.record("container", "detach", container.id, actorAttributes(container));
+    if (outcome !== "ended") deps.journal.record("container", "detach", container.id, actorAttributes(container));
   };
 }
 
-/** GET /containers/{name}/attach/ws: the same over a WebSocket, one message per chunk. */
+/** Clients older than this get every stream. */
+const CHOOSES_STREAMS = 42;
+
+/**
+ * GET /containers/{name}/attach/ws: the same over a WebSocket, a message for each chunk, with the streams' bytes as they come and no frames
+ * around them (moby, api/server/router/container, wsContainersAttach).
+ */
 export function attachWebSocketHandler(deps: Deps): Handler {
   return async (call) => {
     const container = attachable(deps, param(call));
-    const options = attachOptions(call);
+    const all = call.version < CHOOSES_STREAMS && { stdin: true, stdout: true, stderr: true };
+    const options = { ...attachOptions(call), ...all };
     const detachKeys = detachKeysOf(call, container);
     const client = await acceptWebSocket(call);
     const process = await deps.engine.attach(container.id, options);
-    await bridge(client, process, { stdin: options.stdin, detachKeys });
+    deps.journal.record("container", "attach", container.id, actorAttributes(container));
+    const unframe = !container.config.terminal;
+    const outcome = await bridge(client, process, { stdin: options.stdin, detachKeys, unframe });
+    if (outcome !== "ended") deps.journal.record("container", "detach", container.id, actorAttributes(container));
   };
 }
 

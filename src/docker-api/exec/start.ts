@@ -3,6 +3,7 @@ import { errorText, isGantryError } from "#base/errors.ts";
 import type { Exec } from "#containers/engine.ts";
 import { flag, integer, list, object } from "#formats/docker-json.ts";
 import type { Deps } from "../deps.ts";
+import { actorAttributes } from "../containers/attach.ts";
 import { terminalSize } from "../containers/lifecycle.ts";
 import { jsonBody, param, type Call, type Handler } from "../http/call.ts";
 import { parseDetachKeys } from "../http/detach-keys.ts";
@@ -48,10 +49,18 @@ async function startAttached(
     return;
   }
   const detachKeys = exec.config.terminal ? parseDetachKeys(exec.config.detachKeys ?? "") : undefined;
-  await bridge(client, process, {
+  const outcome = await bridge(client, process, {
     stdin: exec.config.stdin,
     detachKeys,
     beforeEnd: () => deps.engine.waitExec(exec.id),
+  });
+  if (outcome === "detached") recordDetach(deps, exec);
+}
+
+function recordDetach({ engine, journal }: Deps, { id, containerId }: Exec): void {
+  journal.record("container", "exec_detach", containerId, {
+    ...actorAttributes(engine.get(containerId)),
+    execID: id,
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { Call } from "./call.ts";
 import { detachFilter } from "./detach-keys.ts";
+import { unframed } from "./unframed.ts";
 
 export const RAW_STREAM = "application/vnd.docker.raw-stream";
 export const MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream";
@@ -38,36 +39,49 @@ export interface BridgeOptions {
   readonly stdin: boolean;
   /** Docker's detach sequence; undefined: none (no terminal). */
   readonly detachKeys: Buffer | undefined;
+  /** The process's output is multiplexed, and the client gets the bytes alone. */
+  readonly unframe?: boolean;
   /** What has to be so before the client sees the end: it asks for the exit code then. */
   readonly beforeEnd?: () => Promise<unknown>;
 }
+
+/** "detached": by its keys; "left": the client has gone. */
+export type BridgeOutcome = "ended" | "detached" | "left";
 
 /**
  * Joins a hijacked connection and a process's streams. The client's end of input closes the process's stdin, the end of output
  * closes the connection, and a client that goes away or types the detach keys leaves the process alone.
  * Resolves with how it ended.
  */
-export async function bridge(client: Hijacked, process: Duplex, options: BridgeOptions): Promise<"ended" | "detached"> {
-  let outcome: "ended" | "detached" = "ended";
+export async function bridge(client: Hijacked, process: Duplex, options: BridgeOptions): Promise<BridgeOutcome> {
+  let outcome: BridgeOutcome = "ended";
   const done = Promise.withResolvers<void>();
-  const detach = (): void => {
-    outcome = "detached";
+  const letGo = (how: BridgeOutcome): void => {
+    outcome = how;
     process.destroy();
     done.resolve();
   };
+  const left = (): void => letGo("left");
+  const source = options.unframe ? unframedOf(process) : process;
   process.on("error", () => done.resolve());
-  process.once("end", () => done.resolve());
-  process.once("close", () => done.resolve());
-  client.output.once("close", detach);
-  client.output.on("error", detach);
-  client.input.on("error", detach);
-  process.pipe(client.output, { end: false });
-  pumpInput(client.input, process, options, detach);
+  source.once("end", () => done.resolve());
+  source.once("close", () => done.resolve());
+  client.output.once("close", left);
+  client.output.on("error", left);
+  client.input.on("error", left);
+  source.pipe(client.output, { end: false });
+  pumpInput(client.input, process, options, () => letGo("detached"));
   await done.promise;
-  client.output.off("close", detach);
+  client.output.off("close", left);
   if (outcome === "ended") await options.beforeEnd?.();
   client.output.end();
   return outcome;
+}
+
+function unframedOf(process: Duplex): Duplex {
+  const bytes = unframed();
+  process.once("close", () => bytes.end());
+  return process.pipe(bytes);
 }
 
 function pumpInput(input: Readable, process: Duplex, options: BridgeOptions, detach: () => void): void {
