@@ -156,7 +156,7 @@ static size_t utf8_length(const uint8_t *text, size_t left) {
   return length;
 }
 
-static void put_ascii(uint8_t byte) {
+static void put_escape(uint8_t byte) {
   char escape[8];
   if (byte == '\\' || byte == '"')
     put(escape, (size_t)snprintf(escape, sizeof escape, "\\%c", byte));
@@ -164,17 +164,32 @@ static void put_ascii(uint8_t byte) {
     put("\\n", 2);
   else if (byte == '\r')
     put("\\r", 2);
-  else if (byte < 0x20 || byte == '<' || byte == '>' || byte == '&')
-    put(escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", byte));
   else
-    put((const char *)&byte, 1);
+    put(escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", byte));
+}
+
+/* The beginning of `text` that JSON takes as it is. */
+static size_t plain_length(const uint8_t *text, size_t length) {
+  static bool plain[256];
+  if (!plain['a'])
+    for (int byte = 0x20; byte < 0x80; byte++)
+      plain[byte] = strchr("\\\"<>&", byte) == NULL;
+  size_t at = 0;
+  while (at < length && plain[text[at]])
+    at++;
+  return at;
 }
 
 /* As Go's encoding/json writes strings: markup and line separators escaped, what is not UTF-8 replaced. */
 static void put_json_string(const uint8_t *text, size_t length) {
   for (size_t at = 0; at < length;) {
+    size_t plain = plain_length(text + at, length - at);
+    put((const char *)text + at, plain);
+    at += plain;
+    if (at == length)
+      return;
     if (text[at] < 0x80) {
-      put_ascii(text[at++]);
+      put_escape(text[at++]);
       continue;
     }
     size_t sequence = utf8_length(text + at, length - at);
@@ -189,19 +204,27 @@ static void put_json_string(const uint8_t *text, size_t length) {
   }
 }
 
-/* RFC 3339 with nanoseconds as Go writes it: without the zeros at the end of the fraction. */
+/* RFC 3339 with nanoseconds as Go writes it: without the zeros at the end of the fraction. Many lines share a second. */
 static void put_time(int64_t seconds, long nanos) {
-  char text[64];
-  time_t time = (time_t)seconds;
-  struct tm date;
-  gmtime_r(&time, &date);
-  size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &date);
+  static char text[64];
+  static size_t length;
+  static int64_t shown = -1;
+  if (seconds != shown) {
+    time_t time = (time_t)seconds;
+    struct tm date;
+    gmtime_r(&time, &date);
+    length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &date);
+    shown = seconds;
+  }
   put(text, length);
   if (nanos != 0) {
-    length = (size_t)snprintf(text, sizeof text, ".%09ld", nanos);
-    while (text[length - 1] == '0')
-      length--;
-    put(text, length);
+    char fraction[10] = ".";
+    size_t digits = 9;
+    for (size_t index = 9; index > 0; index--, nanos /= 10)
+      fraction[index] = (char)('0' + nanos % 10);
+    while (fraction[digits] == '0')
+      digits--;
+    put(fraction, digits + 1);
   }
   put("Z", 1);
 }
