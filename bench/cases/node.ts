@@ -48,7 +48,7 @@ async function manyServices(): Promise<Measurement[]> {
   const rules = openServiceRules({
     instance: "bench",
     podRanges: ["10.128.0.0/14"],
-    hostRoute: { range: "10.96.0.0/15", bridge: "none" },
+    hostRoutes: [{ range: "10.96.0.0/15", bridge: "none" }],
   });
   const timed = (run: () => void): number => {
     const started = performance.now();

@@ -127,8 +127,8 @@ function addUpFlags(command: Command): Command {
   return command
     .option("-d, --detach", "start in the background and return when it is ready")
     .option("--bip <cidr>", "address and subnet of the default Docker bridge (172.17.0.1/16)")
-    .option("--pod-cidr <cidr>", "addresses for pods (10.244.0.0/16)")
-    .option("--service-cidr <cidr>", "addresses for services (10.96.0.0/16)")
+    .option("--pod-cidr <cidr>", "addresses for pods (10.244.0.0/16); with IPv6 as well: 10.244.0.0/16,fd00:10:244::/48")
+    .option("--service-cidr <cidr>", "addresses for services (10.96.0.0/16); with IPv6 as well: 10.96.0.0/16,fd00:10:96::/108")
     .option("--api-address <ip>", "address that the Kubernetes API listens on (127.0.0.1)")
     .option("--api-port <port>", "port of the Kubernetes API (6443; 0: any free one)", portNumber)
     .option("--node-ports <range>", "ports for NodePort services (30000-32767)")

@@ -49,7 +49,7 @@ export interface ApiServerOptions {
   readonly logger?: Logger;
   /** Made in memory, when first needed, if not given. */
   readonly certificates?: ClusterCertificates;
-  /** `10.96.0.0/16` */
+  /** `10.96.0.0/16`; for two families one of each with a comma between, the default first. */
   readonly serviceCidr?: string;
   readonly nodePorts?: { readonly low: number; readonly high: number };
   /** `cluster.local`; names the token issuer. */
@@ -167,7 +167,7 @@ function assembleApi(
   const rbac = rbacAuthorizer();
   const authorizer = mastersFirst(rbac);
   const pools = {
-    addresses: rangePool(serviceCidr, random),
+    addresses: rangePool(serviceCidr.split(","), random),
     nodePorts: portPool(nodePorts.low, nodePorts.high, random),
   };
   const tokens = serviceAccountTokens({

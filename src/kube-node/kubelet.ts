@@ -157,7 +157,7 @@ function serveNode(
 }
 
 /** Another kubelet may have the known port; the Node tells everyone which one it is instead. */
-function openPort(host: HostPort, { ip, kubeletPort }: NodeConfig, logger: Logger): number {
+function openPort(host: HostPort, { ips: [ip], kubeletPort }: NodeConfig, logger: Logger): number {
   try {
     return host.listen(ip, kubeletPort).fd;
   } catch (error) {

@@ -51,7 +51,7 @@ export async function startNodeAgent(deps: NodeDeps): Promise<NodeAgent> {
       RESOURCES.nodes,
       undefined,
       config.name,
-      { type: "strategic", body: { status: nodeStatus(deps, node, clock.now()) } },
+      { type: "strategic", body: { status: statusPatch(nodeStatus(deps, node, clock.now())) } },
       "status",
     );
   };
@@ -118,4 +118,9 @@ export async function startNodeAgent(deps: NodeDeps): Promise<NodeAgent> {
       for (const cancel of cancels) cancel();
     },
   };
+}
+
+/** Addresses merge by their type, of which a node with two families has several: the list is replaced (component-helpers' node/util). */
+function statusPatch(status: NonNullable<Node["status"]>): object {
+  return { ...status, addresses: [...(status.addresses ?? []), { $patch: "replace" }] };
 }

@@ -35,7 +35,11 @@ export function nodeObject(deps: NodeDeps, now: number): Node {
         "volumes.kubernetes.io/controller-managed-attach-detach": "true",
       },
     },
-    spec: { podCIDR: config.podCidr, podCIDRs: [config.podCidr], taints: config.taints.map((taint) => ({ ...taint })) },
+    spec: {
+      podCIDR: config.podCidrs[0] ?? "",
+      podCIDRs: [...config.podCidrs],
+      taints: config.taints.map((taint) => ({ ...taint })),
+    },
     status: nodeStatus(deps, undefined, now),
   };
 }
@@ -60,7 +64,7 @@ export function nodeStatus(
     allocatable: capacity,
     conditions: conditions(before, now, pressures),
     addresses: [
-      { type: "InternalIP", address: config.ip },
+      ...config.ips.map((address) => ({ type: "InternalIP", address })),
       { type: "Hostname", address: config.name },
     ],
     daemonEndpoints: { kubeletEndpoint: { Port: config.kubeletPort } },

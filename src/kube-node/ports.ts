@@ -16,8 +16,8 @@ export interface NodeConfig {
   readonly name: string;
   /** One of several nodes on a machine that is a node itself: it shares the engine, and knows its containers by a label. */
   readonly isFurther?: boolean;
-  /** The address under which the node is known to the cluster. */
-  readonly ip: string;
+  /** The addresses under which the node is known to the cluster: one, or one of each family, the first being the one that is used. */
+  readonly ips: readonly [string, ...string[]];
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly { key: string; value?: string; effect: string }[];
   /** Pods, volumes and logs of this node; 0700. */
@@ -26,7 +26,8 @@ export interface NodeConfig {
   readonly clusterDomain: string;
   /** The host's resolv.conf: what `dnsPolicy: Default` pods get, and where searches come from. */
   readonly hostResolvConf: string;
-  readonly podCidr: string;
+  /** One, or one of each family. */
+  readonly podCidrs: readonly string[];
   /** Name or id, among the engine's networks, of the pods' network. */
   readonly podNetwork: string;
   /** Where the node's network namespace is mounted, when it is not the machine's own: `hostNetwork` means that one. */

@@ -18,7 +18,7 @@ export interface ProxyDeps {
   readonly instance: string;
   /** The pods' ranges of the whole cluster. */
   readonly podRanges: readonly string[];
-  readonly hostRoute?: HostRoute;
+  readonly hostRoutes?: readonly HostRoute[];
   /** Endpoints that this node provides itself, by `namespace/name` of the service (its name server). */
   readonly ownEndpoints?: ReadonlyMap<string, EndpointAddress>;
   /** Where the network namespace of a node is mounted that is not the machine's own. */

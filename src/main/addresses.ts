@@ -1,18 +1,33 @@
 import { networkInterfaces } from "node:os";
 import { GantryError } from "#base/errors.ts";
+import { ipv6Number, ipv6Text } from "#formats/ipv6.ts";
 
-/** The address under which the cluster knows this machine: the first IPv4 address of a link that is not ours and not loopback. */
+/**
+ * The address under which the cluster knows this machine: the first of the family of `fallback` that belongs to a link that is not
+ * ours and not loopback.
+ */
 export function nodeAddress(fallback: string): string {
+  const wanted = fallback.includes(":") ? "IPv6" : "IPv4";
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     if (/^(br-|gantry|g\d-|docker|veth)/.test(name)) continue;
-    const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
+    const found = addresses?.find(
+      ({ address, family, internal }) => family === wanted && !internal && !/^fe[89ab]/i.test(address),
+    );
     if (found) return found.address;
   }
   return fallback;
 }
 
-/** Pure: the address that lies `offset` above the start of a CIDR range: `10.96.0.0/16`, 10 → `10.96.0.10`. */
-export function addressIn(cidr: string, offset: number): string {
+/** Pure: the address that lies `offset` above the start of a CIDR range of either family: `10.96.0.0/16`, 10 → `10.96.0.10`. */
+export function addressIn(cidr: string, offset: number | bigint): string {
+  const [base, bits] = cidr.split("/");
+  const number = ipv6Number(base ?? "");
+  if (number === undefined) return ipv4In(cidr, Number(offset));
+  const hostBits = BigInt(128 - Number(bits));
+  return ipv6Text(((number >> hostBits) << hostBits) + BigInt(offset));
+}
+
+function ipv4In(cidr: string, offset: number): string {
   const [base, bits] = cidr.split("/");
   const parts = (base ?? "").split(".").map(Number);
   if (

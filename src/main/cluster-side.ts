@@ -69,7 +69,7 @@ export async function startCluster({
     openControlPlane({
       dataDir: clusterDirectory(places),
       localVolumesDir: join(places.dataDir, "local-path"),
-      serviceCidr: ranges.serviceCidr,
+      serviceCidr: node.serviceCidrs.join(","),
       nodePorts: portRange(options.nodePorts ?? "30000-32767"),
       clusterDomain: CLUSTER_DOMAIN,
       names: [
@@ -154,6 +154,10 @@ export function ownNodeName({ nodeName }: Pick<UpOptions, "nodeName">): string {
   return (nodeName ?? hostname()).toLowerCase();
 }
 
+function present(ranges: readonly (string | undefined)[]): string[] {
+  return ranges.filter((range) => range !== undefined);
+}
+
 function nodeOptions(
   { places, ...options }: UpOptions,
   ranges: Ranges,
@@ -165,8 +169,10 @@ function nodeOptions(
     ip: nodeAddress(addressIn(ranges.podCidr, 1)),
     dataDir: places.dataDir,
     podCidr: nodeRanges(ranges, 1).podCidr,
-    clusterCidrs: [ranges.podCidr, ranges.serviceCidr],
-    serviceCidr: ranges.serviceCidr,
+    podCidr6: nodeRanges(ranges, 1).podCidr6,
+    ip6: ranges.podCidr6 === undefined ? undefined : nodeAddress(addressIn(ranges.podCidr6, 1)),
+    clusterCidrs: present([ranges.podCidr, ranges.serviceCidr, ranges.podCidr6, ranges.serviceCidr6]),
+    serviceCidrs: present([ranges.serviceCidr, ranges.serviceCidr6]),
     instance: places.instance,
     clusterDns: addressIn(ranges.serviceCidr, DNS_OFFSET),
     clusterDomain: CLUSTER_DOMAIN,

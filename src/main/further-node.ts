@@ -19,14 +19,17 @@ export interface FurtherNode extends NodeSide {
 export async function startFurtherNode(options: NodeSetOptions, record: NodeRecord): Promise<FurtherNode> {
   const { containers, control, ranges, own, nodeBridge, logger } = options;
   const { name } = record;
-  const { podCidr, ip } = nodeRanges(ranges, record.index);
+  const { podCidr, ip, podCidr6, ip6 } = nodeRanges(ranges, record.index);
   const machine = await containers.nodes.open(name);
   const { clusterCidrs, bridgeName } = own;
-  const podNetwork = await openPodNetwork(machine.networks, { podCidr, clusterCidrs, bridgeName });
+  const podNetwork = await openPodNetwork(machine.networks, { podCidr, podCidr6, clusterCidrs, bridgeName });
   await containers.nodes.connect(machine, {
     ip,
     podCidr,
     nodeCidr: ranges.nodeCidr,
+    ip6,
+    podCidr6,
+    nodeCidr6: ranges.nodeCidr6,
     clusterCidrs,
     bridgeName: nodeBridge,
   });
@@ -37,7 +40,9 @@ export async function startFurtherNode(options: NodeSetOptions, record: NodeReco
     ...own,
     name,
     ip,
+    ip6,
     podCidr,
+    podCidr6,
     labels: record.labels,
     taints: record.taints,
     dataDir: machine.dataDir,

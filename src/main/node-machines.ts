@@ -40,6 +40,10 @@ export interface Cable {
   readonly ip: string;
   readonly podCidr: string;
   readonly nodeCidr: string;
+  /** With two families. */
+  readonly ip6?: string | undefined;
+  readonly podCidr6?: string | undefined;
+  readonly nodeCidr6?: string | undefined;
   readonly clusterCidrs: readonly string[];
   readonly bridgeName: string;
 }
@@ -96,11 +100,14 @@ export function nodeMachines(
           netnsPath: netns,
           interfaceName: "eth0",
           ipv4: cable.ip,
+          ...(cable.ip6 === undefined ? {} : { ipv6: cable.ip6 }),
           aliases: [],
           ports: [],
           defaultGateway: true,
         });
       routeToNode(cable.podCidr, cable.ip, cable.bridgeName);
+      if (cable.podCidr6 !== undefined && cable.ip6 !== undefined)
+        routeToNode(cable.podCidr6, cable.ip6, cable.bridgeName);
     },
     setCut: (name, isCut) => own.setCut(ownerOf(name), isCut),
     disconnect,

@@ -72,7 +72,36 @@ export function freeIndex(records: readonly NodeRecord[]): number {
  * Pure: the addresses of the node at a place. Each has a /24 of the pods' range; of a range too small to be shared so, the first node
  * has all, and there can be no other: `invalid`.
  */
-export function nodeRanges(ranges: Ranges, index: number): { readonly podCidr: string; readonly ip: string } {
+export function nodeRanges(ranges: Ranges, index: number): NodeRanges {
+  return { ...ipv4Ranges(ranges, index), ...ipv6Ranges(ranges, index) };
+}
+
+export interface NodeRanges {
+  readonly podCidr: string;
+  readonly ip: string;
+  /** With two families. */
+  readonly podCidr6?: string;
+  readonly ip6?: string;
+}
+
+/** Of IPv6 each has a /64. */
+function ipv6Ranges({ podCidr6, nodeCidr6 }: Ranges, index: number): Pick<NodeRanges, "podCidr6" | "ip6"> {
+  if (podCidr6 === undefined || nodeCidr6 === undefined) return {};
+  const bits = Number(podCidr6.split("/")[1]);
+  const ip6 = addressIn(nodeCidr6, index);
+  if (bits >= 64) {
+    if (index === 1) return { podCidr6, ip6 };
+    throw new GantryError(
+      "invalid",
+      `the pods' range ${podCidr6} is too small for several nodes: each has a /64 of --pod-cidr`,
+    );
+  }
+  if (index > 2 ** (64 - bits))
+    throw new GantryError("invalid", `the pods' range ${podCidr6} has no /64 left for a further node`);
+  return { podCidr6: `${addressIn(podCidr6, BigInt(index - 1) << 64n)}/64`, ip6 };
+}
+
+function ipv4Ranges(ranges: Ranges, index: number): Pick<NodeRanges, "podCidr" | "ip"> {
   const bits = Number(ranges.podCidr.split("/")[1]);
   const ip = addressIn(ranges.nodeCidr, index);
   if (bits > 23) {

@@ -68,13 +68,11 @@ export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
       return node?.isCut ? undefined : node?.kubelet.streams;
     }),
     list: () => [
-      { name: own.name, ip: own.ip, podCidr: own.podCidr, state: "running", isOwn: true },
-      ...records.all().map(({ name, index, wish }) => ({
-        name,
-        ...nodeRanges(options.ranges, index),
-        state: wish,
-        isOwn: false,
-      })),
+      { name: own.name, ip: own.ip, podCidr: rangesText(own), state: "running", isOwn: true },
+      ...records.all().map(({ name, index, wish }) => {
+        const ranges = nodeRanges(options.ranges, index);
+        return { name, ip: ranges.ip, podCidr: rangesText(ranges), state: wish, isOwn: false };
+      }),
     ],
     ...verbs(parts),
     close(keep) {
@@ -87,6 +85,11 @@ export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
       for (const { name } of records.all()) await containers.nodes.disconnect(name);
     },
   };
+}
+
+/** `10.244.0.0/24`, with two families `10.244.0.0/24,fd00:10:244::/64`. */
+function rangesText({ podCidr, podCidr6 }: Pick<NodeSideOptions, "podCidr" | "podCidr6">): string {
+  return podCidr6 === undefined ? podCidr : `${podCidr},${podCidr6}`;
 }
 
 interface Parts extends NodeSetOptions {

@@ -22,6 +22,7 @@ import type { ControlPlane } from "./control-plane.ts";
 import { grantable, hostPort } from "./host-port.ts";
 import type { NodeMachine } from "./node-machines.ts";
 import type { NodeTaint } from "./node-records.ts";
+import { readdressNode } from "./readdress-node.ts";
 import { gantryVersion } from "./version.ts";
 
 export interface NodeSideOptions {
@@ -29,8 +30,12 @@ export interface NodeSideOptions {
   readonly ip: string;
   readonly dataDir: string;
   readonly podCidr: string;
+  /** With two families. */
+  readonly ip6?: string | undefined;
+  readonly podCidr6?: string | undefined;
   readonly clusterCidrs: readonly string[];
-  readonly serviceCidr: string;
+  /** One, or one of each family. */
+  readonly serviceCidrs: readonly string[];
   readonly instance: string;
   /** Name servers that the cluster's own forwards to; the host's by default. */
   readonly dns?: readonly string[];
@@ -93,7 +98,7 @@ async function startServices(
   podNetwork: string,
   options: NodeSideOptions,
 ): Promise<Pick<NodeSide, "close">> {
-  const { name, instance, clusterDomain, clusterDns, clusterCidrs, serviceCidr, bridgeName, dns: upstreams } = options;
+  const { name, instance, clusterDomain, clusterDns, clusterCidrs, serviceCidrs, bridgeName, dns: upstreams } = options;
   const parts = { informers, clock: systemClock, random: systemRandom };
   const dns = await startClusterDns({
     ...parts,
@@ -109,12 +114,14 @@ async function startServices(
     ...parts,
     nodeName: name,
     instance,
-    podRanges: clusterCidrs.filter((range) => range !== serviceCidr),
-    hostRoute: { range: serviceCidr, bridge: bridgeName },
+    podRanges: clusterCidrs.filter((range) => !serviceCidrs.includes(range)),
+    hostRoutes: serviceCidrs.map((range) => ({ range, bridge: bridgeName })),
     ownEndpoints: new Map([[DNS_SERVICE, dns.endpoint]]),
     netns: options.machine?.netns,
     listen: (port) =>
-      withinNetns(options.machine?.netns)(() => openListener({ protocol: "tcp", address: "0.0.0.0", port })),
+      withinNetns(options.machine?.netns)(() =>
+        openListener({ protocol: "tcp", address: serviceCidrs.length > 1 ? "::" : "0.0.0.0", port }),
+      ),
     link: options.link,
     logger: options.logger.child({ component: "proxy" }),
   });
@@ -151,10 +158,12 @@ async function kubeletOf(
   if (options.manifestFolder !== undefined) mkdirSync(options.manifestFolder, { recursive: true, mode: 0o700 });
   const direct = control.clientFor({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] });
   const client = options.link ? clientOver(options.link, direct) : direct;
+  const podCidrs = (containers.networks.find(podNetwork)?.ipam ?? []).map(({ subnet }) => subnet);
+  await readdressNode(control.client, name, podCidrs);
   return startKubelet({
     config: {
       name,
-      ip: options.ip,
+      ips: [options.ip, ...(options.ip6 === undefined ? [] : [options.ip6])],
       isFurther: options.machine !== undefined,
       labels: options.labels,
       taints: options.taints,
@@ -163,7 +172,7 @@ async function kubeletOf(
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain,
       hostResolvConf: existsSync("/etc/resolv.conf") ? readFileSync("/etc/resolv.conf", "utf8") : "",
-      podCidr: containers.networks.find(podNetwork)?.ipam[0]?.subnet ?? options.podCidr,
+      podCidrs,
       podNetwork,
       ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
       maxPods: MOST_PODS,
@@ -185,7 +194,11 @@ async function kubeletOf(
     allCapabilities: grantable(ALL_CAPABILITIES),
     streamUpgrades,
     tls: {
-      ...control.server.certificates.serving(`system:node:${name}`, ["system:nodes"], [name, options.ip, "127.0.0.1"]),
+      ...control.server.certificates.serving(
+        `system:node:${name}`,
+        ["system:nodes"],
+        [name, options.ip, "127.0.0.1", ...(options.ip6 === undefined ? [] : [options.ip6])],
+      ),
       clientCa: control.server.certificates.caCert,
     },
   });

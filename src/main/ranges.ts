@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
 import { GantryError } from "#base/errors.ts";
@@ -11,6 +12,10 @@ export interface Ranges {
   readonly serviceCidr: string;
   /** Of the machine's further nodes. */
   readonly nodeCidr: string;
+  /** Of two families: those of IPv6, all three or none. */
+  readonly podCidr6?: string | undefined;
+  readonly serviceCidr6?: string | undefined;
+  readonly nodeCidr6?: string | undefined;
 }
 
 type Kept = Omit<Ranges, "nodeCidr"> & Partial<Pick<Ranges, "nodeCidr">>;
@@ -38,14 +43,56 @@ export function chooseRanges(options: UpOptions): Ranges {
   const file = join(dataDir, "ranges.json");
   const kept = readKept(file);
   const chosen: Kept = kept ?? (instance === "" ? CUSTOMARY : rangesOfInstance(instance, usedSecondBytes()));
-  const ranges = {
+  const pods = splitRanges("--pod-cidr", options.podCidr);
+  const services = splitRanges("--service-cidr", options.serviceCidr);
+  const nodes = splitRanges("--node-cidr", options.nodeCidr);
+  const nodeCidr = nodes?.v4 ?? chosen.nodeCidr ?? nodesBeside(chosen);
+  const podCidr6 = pods ? pods.v6 : chosen.podCidr6;
+  const serviceCidr6 = services ? services.v6 : chosen.serviceCidr6;
+  checkBoth(podCidr6, serviceCidr6, nodes?.v6);
+  const ranges: Ranges = {
     bip: options.bip ?? chosen.bip,
-    podCidr: options.podCidr ?? chosen.podCidr,
-    serviceCidr: options.serviceCidr ?? chosen.serviceCidr,
-    nodeCidr: options.nodeCidr ?? chosen.nodeCidr ?? nodesBeside(chosen),
+    podCidr: pods?.v4 ?? chosen.podCidr,
+    serviceCidr: services?.v4 ?? chosen.serviceCidr,
+    nodeCidr,
+    ...(podCidr6 === undefined
+      ? {}
+      : { podCidr6, serviceCidr6, nodeCidr6: nodes?.v6 ?? chosen.nodeCidr6 ?? nodesOfIpv6(nodeCidr) }),
   };
   if (JSON.stringify(ranges) !== JSON.stringify(kept)) keep(file, ranges);
   return ranges;
+}
+
+/** Pure: `10.244.0.0/16` or `10.244.0.0/16,fd00:10:244::/48`, as kube's --cluster-cidr. Throws `invalid`, `unsupported`. */
+export function splitRanges(flag: string, text: string | undefined): { v4: string; v6?: string } | undefined {
+  if (text === undefined) return undefined;
+  const [v4 = "", v6, ...rest] = text.split(",").map((part) => part.trim());
+  if (rest.length > 0) throw new GantryError("invalid", `${flag} "${text}": one range, or one of each family`);
+  if (v4.includes(":"))
+    throw new GantryError("unsupported", `${flag} "${text}": IPv6 alone or first is not supported; give IPv4,IPv6`);
+  if (v6 === undefined) return { v4 };
+  const [address = "", length = ""] = v6.split("/");
+  if (!isIPv6(address) || !/^\d+$/.test(length) || Number(length) > 128)
+    throw new GantryError("invalid", `${flag} "${text}": "${v6}" is not an IPv6 range such as fd00:10:244::/48`);
+  return { v4, v6 };
+}
+
+function checkBoth(pods: string | undefined, services: string | undefined, nodes: string | undefined): void {
+  const has = [pods, services].filter((range) => range !== undefined).length;
+  if (has === 1)
+    throw new GantryError("invalid", "--pod-cidr and --service-cidr must both have an IPv6 range, or neither");
+  if (has === 0 && nodes !== undefined)
+    throw new GantryError("invalid", "--node-cidr has an IPv6 range, --pod-cidr and --service-cidr have none");
+  if (has === 2 && !existsSync("/proc/net/if_inet6"))
+    throw new GantryError(
+      "unsupported",
+      `--pod-cidr ${pods}, --service-cidr ${services}: the kernel of this machine has no IPv6`,
+    );
+}
+
+/** Pure: `10.245.0.0/24` → `fd00:10:245:0::/64`: unlike for roots whose IPv4 ranges differ. */
+function nodesOfIpv6(nodeCidr: string): string {
+  return `fd00:${nodeCidr.split(".").slice(0, 3).join(":")}::/64`;
 }
 
 function readKept(file: string): Kept | undefined {

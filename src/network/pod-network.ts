@@ -16,6 +16,8 @@ export const OPTION_NO_MASQUERADE = "gantry.no-masquerade";
 export interface PodNetworkOptions {
   /** This node's share of the pod range: 10.244.0.0/24. The gateway is its first address. */
   readonly podCidr: string;
+  /** Of two families: its share of the pods' IPv6 range. */
+  readonly podCidr6?: string | undefined;
   /** All pods' and all services' ranges: not masqueraded. */
   readonly clusterCidrs: readonly string[];
   readonly bridgeName: string;
@@ -26,13 +28,19 @@ export interface PodNetworkOptions {
  */
 export async function ensurePodNetwork(networks: Networks, options: PodNetworkOptions): Promise<Network> {
   const found = networks.find(POD_NETWORK);
-  if (found && !isOutdated(networks, found, options.podCidr)) return found;
+  if (found && !isOutdated(networks, found, options)) return found;
   if (found) await networks.remove(found.id);
-  return networks.create(hiddenNetwork(POD_NETWORK, options.podCidr, options));
+  return networks.create(hiddenNetwork(POD_NETWORK, [options.podCidr, options.podCidr6], options));
 }
 
-function isOutdated(networks: Networks, { id, ipam }: Network, podCidr: string): boolean {
-  return ipam[0]?.subnet !== podCidr && networks.endpoints({ networkId: id }).length === 0;
+function isOutdated(
+  networks: Networks,
+  { id, ipam }: Network,
+  { podCidr, podCidr6 }: Pick<PodNetworkOptions, "podCidr" | "podCidr6">,
+): boolean {
+  return (
+    (ipam[0]?.subnet !== podCidr || ipam[1]?.subnet !== podCidr6) && networks.endpoints({ networkId: id }).length === 0
+  );
 }
 
 /** The network between this machine and the nodes that have a network namespace on it: each reaches the others by way of the machine. */
@@ -40,14 +48,23 @@ export const NODE_NETWORK = "gantry-nodes";
 
 export async function ensureNodeNetwork(
   networks: Networks,
-  options: { readonly nodeCidr: string; readonly clusterCidrs: readonly string[]; readonly bridgeName: string },
+  options: {
+    readonly nodeCidr: string;
+    readonly nodeCidr6?: string | undefined;
+    readonly clusterCidrs: readonly string[];
+    readonly bridgeName: string;
+  },
 ): Promise<Network> {
-  return networks.find(NODE_NETWORK) ?? networks.create(hiddenNetwork(NODE_NETWORK, options.nodeCidr, options));
+  const found = networks.find(NODE_NETWORK);
+  const { nodeCidr: podCidr, nodeCidr6: podCidr6 } = options;
+  if (found && !isOutdated(networks, found, { podCidr, podCidr6 })) return found;
+  if (found) await networks.remove(found.id);
+  return networks.create(hiddenNetwork(NODE_NETWORK, [podCidr, podCidr6], options));
 }
 
 function hiddenNetwork(
   name: string,
-  subnet: string,
+  subnets: readonly (string | undefined)[],
   { bridgeName, clusterCidrs }: Pick<PodNetworkOptions, "bridgeName" | "clusterCidrs">,
 ): NetworkConfig {
   return {
@@ -55,8 +72,8 @@ function hiddenNetwork(
     driver: "bridge",
     internal: false,
     attachable: false,
-    enableIPv6: false,
-    ipam: [{ subnet }],
+    enableIPv6: subnets[1] !== undefined,
+    ipam: subnets.flatMap((subnet) => (subnet === undefined ? [] : [{ subnet }])),
     options: {
       "com.docker.network.bridge.name": bridgeName,
       [OPTION_HIDDEN]: "true",

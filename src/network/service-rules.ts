@@ -59,8 +59,8 @@ export interface ServiceRulesOptions {
   readonly instance: string;
   /** The pods' ranges of the whole cluster: their addresses are kept, others' replaced. */
   readonly podRanges: readonly string[];
-  /** Leads this host's own packets to services where it has no default route: the service range, by the pods' bridge. */
-  readonly hostRoute?: HostRoute;
+  /** Leads this host's own packets to services where it has no default route: the service ranges, by the pods' bridge. */
+  readonly hostRoutes?: readonly HostRoute[];
   /** Where the namespace of the host is mounted whose rules these are; this machine's by default. */
   readonly netns?: string | undefined;
   readonly logger?: Logger;
@@ -84,7 +84,8 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
   const within = withinNetns(options.netns);
   const nft = within(openNftables);
   const name = `${tableName(options.instance)}-services`;
-  const services = options.hostRoute ? [options.hostRoute.range] : [];
+  const hostRoutes = options.hostRoutes ?? [];
+  const services = hostRoutes.map(({ range }) => range);
   const ranges = services.map(parsePrefix);
   const isInRange = (address: string): boolean =>
     ranges.some((range) => contains(range, addressNumber(address), address.includes(":") ? 6 : 4));
@@ -106,9 +107,8 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
       // The table was not as we left it.
       keeper.restore();
     }
-    const { hostRoute } = options;
     within(() => {
-      if (hostRoute) setHostRoute(hostRoute);
+      hostRoutes.forEach(setHostRoute);
       forgetStaleDatagramFlows(difference, logger);
     });
   };
@@ -122,8 +122,7 @@ export function openServiceRules(options: ServiceRulesOptions): ServiceRules {
     remove() {
       unwatch();
       keeper.remove();
-      const { hostRoute } = options;
-      if (hostRoute) within(() => deleteHostRoute(hostRoute));
+      within(() => hostRoutes.forEach(deleteHostRoute));
     },
     close() {
       unwatch();

@@ -51,7 +51,7 @@ before(async () => {
     nodeName: "here",
     instance: "",
     podRanges: ["10.244.0.0/16"],
-    hostRoute: { range: "10.96.0.0/16", bridge: "pods0" },
+    hostRoutes: [{ range: "10.96.0.0/16", bridge: "pods0" }],
     ownEndpoints: new Map([[DNS_SERVICE, dns.endpoint]]),
     ...parts,
   });

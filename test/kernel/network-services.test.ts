@@ -46,7 +46,7 @@ async function openCluster(): Promise<{
   const rules = openServiceRules({
     instance: "",
     podRanges: ["10.244.0.0/16"],
-    hostRoute: { range: "10.96.0.0/16", bridge: "pods0" },
+    hostRoutes: [{ range: "10.96.0.0/16", bridge: "pods0" }],
   });
   opened = rules;
   return { networks, rules, pod: (name) => makeContainer(networks, name, { networkId: network.id }) };

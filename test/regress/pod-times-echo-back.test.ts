@@ -13,7 +13,7 @@ function inputs(now: number, before: StatusInputs["before"]): StatusInputs {
   return {
     now,
     before,
-    hostIp: "10.0.0.1",
+    hostIps: ["10.0.0.1"],
     podIps: [],
     imageId: () => "",
     waiting: () => undefined,

@@ -12,9 +12,9 @@ export interface Advertised {
 
 const LABELS = { component: "apiserver", provider: "kubernetes" };
 
-/** The address of the `kubernetes` service: the first of the range. */
+/** The address of the `kubernetes` service: the first of the (first) range. */
 export function apiServiceAddress(serviceCidr: string): string {
-  return ipv4Text(usableRange(serviceCidr).first);
+  return ipv4Text(usableRange(serviceCidr.split(",")[0] ?? "").first);
 }
 
 /** `objects` are made once; `endpoints` follow the server's address. */
@@ -32,7 +32,7 @@ export function apiServerObjects(
       type: "ClusterIP",
     },
   } as KubeObject;
-  const cidr: KubeObject = { metadata: { name: "kubernetes" }, spec: { cidrs: [serviceCidr] } } as KubeObject;
+  const cidr: KubeObject = { metadata: { name: "kubernetes" }, spec: { cidrs: serviceCidr.split(",") } } as KubeObject;
   return {
     objects: [
       { ...RESOURCES.services, namespace: "default", object: service },

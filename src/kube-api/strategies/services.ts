@@ -3,14 +3,16 @@ import type { KubeObject } from "#formats/kube-object.ts";
 import type { Service, ServicePort, ServiceSpec } from "#formats/kube-types.generated.ts";
 import { dropTypeDependentFields } from "./services/type-change.ts";
 import { invalid, type FieldFault } from "../status.ts";
-import { ipv4Number, ipv4Text } from "./services/addresses.ts";
+import { familyOf, type IpFamily } from "./services/addresses.ts";
+import { settleFamilies } from "./services/families.ts";
 import type { Pool } from "./services/pool.ts";
+import type { RangePool } from "./services/ranges.ts";
 import type { Allocation, Strategy } from "./strategy.ts";
 
 type ServiceObject = Service & KubeObject & { spec?: ServiceSpec };
 
 export interface ServicePools {
-  readonly addresses: Pool;
+  readonly addresses: RangePool;
   readonly nodePorts: Pool;
 }
 
@@ -23,7 +25,7 @@ export function serviceStrategy(pools: ServicePools): Strategy {
     prepareForCreate(object) {
       const service = object as ServiceObject;
       service.status = { loadBalancer: {} };
-      if (service.spec) normalize(service.spec);
+      if (service.spec) normalize(service, service.spec, undefined, pools);
     },
     prepareForUpdate(object, old) {
       const { spec } = object as ServiceObject;
@@ -31,7 +33,7 @@ export function serviceStrategy(pools: ServicePools): Strategy {
       if (!spec || !before) return;
       dropTypeDependentFields(spec, before);
       carryAllocated(spec, before);
-      normalize(spec);
+      normalize(object as ServiceObject, spec, before, pools);
     },
     allocate(object, old) {
       const service = object as ServiceObject;
@@ -40,7 +42,7 @@ export function serviceStrategy(pools: ServicePools): Strategy {
     },
     released(object) {
       const held = heldBy((object as ServiceObject).spec);
-      for (const address of held.addresses) releaseAddress(pools, address);
+      for (const address of held.addresses) pools.addresses.release(address);
       for (const port of held.ports) pools.nodePorts.release(port);
     },
   };
@@ -49,7 +51,7 @@ export function serviceStrategy(pools: ServicePools): Strategy {
 /** Marks what a stored service holds, at start. */
 export function adoptService(pools: ServicePools, object: KubeObject): void {
   const held = heldBy((object as ServiceObject).spec);
-  for (const address of held.addresses) pools.addresses.take(ipv4Number(address) ?? 0);
+  for (const address of held.addresses) pools.addresses.take(address);
   for (const port of held.ports) pools.nodePorts.take(port);
 }
 
@@ -70,12 +72,17 @@ function heldBy(spec: ServiceSpec | undefined): Held {
 }
 
 /** clusterIP and clusterIPs say the same. */
-function normalize(spec: ServiceSpec): void {
+function normalize(
+  service: ServiceObject,
+  spec: ServiceSpec,
+  before: ServiceSpec | undefined,
+  { addresses }: ServicePools,
+): void {
   if (spec.type === "ExternalName") return;
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
-  spec.ipFamilies ??= ["IPv4"];
-  spec.ipFamilyPolicy ??= "SingleStack";
+  const faults = settleFamilies(spec, before, addresses.families());
+  if (faults.length > 0) throw invalid("", "Service", service.metadata.name ?? "", faults);
   if (!needsHealthPort(spec)) delete spec.healthCheckNodePort;
 }
 
@@ -130,6 +137,7 @@ function allocate(pools: ServicePools, service: ServiceObject, before: Held): Al
   return { release, settle: () => releaseUnused(pools, before, heldBy(spec)) };
 }
 
+/** One address for each family: those that are named, and any for the others. */
 function allocateAddress(
   pools: ServicePools,
   service: ServiceObject,
@@ -137,37 +145,30 @@ function allocateAddress(
   before: Held,
   undo: Undo[],
 ): void {
-  if (spec.clusterIP) {
-    if (before.addresses.includes(spec.clusterIP)) return;
-    takeAddress(pools, service, spec.clusterIP);
-  } else {
-    const number = pools.addresses.takeAny();
-    if (number === undefined)
+  const named = new Map((spec.clusterIPs ?? []).filter((address) => address !== "").map((ip) => [familyOf(ip), ip]));
+  const families = (spec.ipFamilies ?? ["IPv4"]) as IpFamily[];
+  spec.clusterIPs = families.map((family) => {
+    const wanted = named.get(family);
+    if (wanted !== undefined && before.addresses.includes(wanted)) return wanted;
+    const address = wanted === undefined ? pools.addresses.takeAny(family) : takeAddress(pools, service, wanted);
+    if (address === undefined)
       throw fault(service, "spec.clusterIPs", "failed to allocate a serviceIP: range is full", []);
-    spec.clusterIP = ipv4Text(number);
-  }
-  spec.clusterIPs = [spec.clusterIP];
-  const address = spec.clusterIP;
-  undo.push(() => releaseAddress(pools, address));
+    undo.push(() => pools.addresses.release(address));
+    return address;
+  });
+  const [first] = spec.clusterIPs;
+  if (first !== undefined) spec.clusterIP = first;
 }
 
-function takeAddress(pools: ServicePools, service: ServiceObject, address: string): void {
-  const number = ipv4Number(address);
+function takeAddress({ addresses }: ServicePools, service: ServiceObject, address: string): string {
   const refuse = (why: string): Error =>
     fault(service, "spec.clusterIPs", `failed to allocate IP ${address}: ${why}`, [address]);
-  if (number === undefined) throw refuse("not a valid IPv4 address");
-  if (!pools.addresses.covers(number)) {
-    const { low, high } = pools.addresses;
-    throw refuse(
-      `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ipv4Text(low - 1)} to ${ipv4Text(high + 1)}`,
-    );
+  if (!addresses.covers(address)) {
+    const [low, high] = addresses.range(familyOf(address));
+    throw refuse(`the provided IP (${address}) is not in the valid range. The range of valid IPs is ${low} to ${high}`);
   }
-  if (!pools.addresses.take(number)) throw refuse("provided IP is already allocated");
-}
-
-function releaseAddress(pools: ServicePools, address: string): void {
-  const number = ipv4Number(address);
-  if (number !== undefined) pools.addresses.release(number);
+  if (!addresses.take(address)) throw refuse("provided IP is already allocated");
+  return address;
 }
 
 function allocatePorts(
@@ -217,7 +218,7 @@ function takePort(pools: ServicePools, service: ServiceObject, port: number, fie
 }
 
 function releaseUnused(pools: ServicePools, before: Held, now: Held): void {
-  for (const address of before.addresses) if (!now.addresses.includes(address)) releaseAddress(pools, address);
+  for (const address of before.addresses) if (!now.addresses.includes(address)) pools.addresses.release(address);
   for (const port of before.ports) if (!now.ports.includes(port)) pools.nodePorts.release(port);
 }
 

@@ -5,7 +5,7 @@ import type { Container, ObjectFieldSelector, Pod, ResourceFieldSelector } from 
 /** Facts about the pod that its specification does not hold. */
 export interface PodFacts {
   readonly podIps: readonly string[];
-  readonly hostIp: string;
+  readonly hostIps: readonly [string, ...string[]];
   readonly nodeCapacity: Readonly<Record<string, string>>;
 }
 
@@ -30,8 +30,9 @@ export function fieldValue(pod: Pod, selector: ObjectFieldSelector, facts: PodFa
     case "spec.serviceAccountName":
       return pod.spec?.serviceAccountName ?? "";
     case "status.hostIP":
+      return facts.hostIps[0];
     case "status.hostIPs":
-      return facts.hostIp;
+      return facts.hostIps.join(",");
     case "status.podIP":
       return facts.podIps[0] ?? "";
     case "status.podIPs":

@@ -158,7 +158,7 @@ describe("what the kubelet reports", () => {
   const report = (pod: Pod, containers: EngineContainer[], waiting?: { reason: string; message?: string }) =>
     podStatus(pod, observePod("u1", containers), {
       now: NOW,
-      hostIp: "10.0.0.1",
+      hostIps: ["10.0.0.1"],
       podIps: ["10.244.0.5"],
       imageId: () => "sha256:1",
       waiting: () => waiting,

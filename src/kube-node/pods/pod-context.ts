@@ -42,7 +42,7 @@ export function podFacts({ config, host }: NodeDeps, podIps: readonly string[]):
   const has = host.capacity();
   return {
     podIps,
-    hostIp: config.ip,
+    hostIps: config.ips,
     nodeCapacity: {
       cpu: cpuQuantity(has.cpuMillis),
       memory: String(has.memoryBytes),

@@ -74,7 +74,7 @@ export function observe({ deps, uid }: PodState): ObservedPod {
 }
 
 export function podIps({ deps, pod }: PodState, observed: ObservedPod): string[] {
-  if (pod.spec?.hostNetwork) return [deps.config.ip];
+  if (pod.spec?.hostNetwork) return [...deps.config.ips];
   const endpoint = isRunning(observed.sandbox) ? observed.sandbox?.endpoints[0] : undefined;
   return endpoint ? [endpoint.ipv4, endpoint.ipv6].filter((ip) => ip !== "") : [];
 }
@@ -86,7 +86,7 @@ export function report(state: PodState, observed: ObservedPod): void {
   const status = podStatus(pod, observed, {
     before: writer.latest(),
     now: deps.clock.now(),
-    hostIp: deps.config.ip,
+    hostIps: deps.config.ips,
     podIps: podIps(state, observed),
     imageId: (container) => imageIdOf(deps, container),
     waiting: (name) => waiting.get(name),

@@ -125,7 +125,7 @@ async function networkFiles(
   const hostsFile = join(directory, "etc-hosts");
   const resolvConfFile = join(directory, "resolv.conf");
   await mkdir(directory, { recursive: true, mode: 0o710 });
-  await writeFile(hostsFile, podHosts(pod, pod.spec?.hostNetwork ? [config.ip] : podIps, config.clusterDomain), {
+  await writeFile(hostsFile, podHosts(pod, pod.spec?.hostNetwork ? config.ips : podIps, config.clusterDomain), {
     mode: 0o644,
   });
   await writeFile(

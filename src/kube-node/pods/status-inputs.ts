@@ -14,7 +14,7 @@ export interface StatusInputs {
    */
   readonly before?: PodStatus | undefined;
   readonly now: number;
-  readonly hostIp: string;
+  readonly hostIps: readonly [string, ...string[]];
   readonly podIps: readonly string[];
   readonly imageId: (container: EngineContainer) => string;
   /** The present hindrance of a container, by name: image pull, back-off, configuration. */

@@ -11,7 +11,7 @@ import { isSidecar } from "./plan.ts";
 export async function stopPod(deps: NodeDeps, pod: Pod, observed: ObservedPod, graceSeconds: number): Promise<void> {
   const deadline = deps.clock.now() + graceSeconds * 1000;
   const leftSeconds = (): number => Math.max(0, (deadline - deps.clock.now()) / 1000);
-  const podIp = observed.sandbox?.endpoints[0]?.ipv4 ?? deps.config.ip;
+  const podIp = observed.sandbox?.endpoints[0]?.ipv4 ?? deps.config.ips[0];
   const stop = (container: Container): Promise<void> =>
     stopContainer(deps, pod, container, observed.current.get(container.name), podIp, leftSeconds());
   const init = pod.spec?.initContainers ?? [];

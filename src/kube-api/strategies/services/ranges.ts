@@ -4,20 +4,28 @@ import type { Random } from "#base/random.ts";
 import type { ServiceCIDR } from "#formats/kube-types.generated.ts";
 import type { Store, Watch } from "#store/store.ts";
 import { documentOf } from "../../registry/document.ts";
-import { addressPool } from "./addresses.ts";
-import type { Pool } from "./pool.ts";
+import { addressPool, type AddressPool, type IpFamily } from "./addresses.ts";
 
-/** A pool of several ranges; what was given out of one that is no more stays given until it is released. */
-export interface RangePool extends Pool {
-  /** `10.97.0.0/16`: those that addresses are given out of, the server's own besides. What is no IPv4 range of a fitting size is left out. */
+/** Pools of several ranges; what was given out of one that is no more stays given until it is released. */
+export interface RangePool {
+  /** The families that addresses are given out of, the default one first. */
+  families(): readonly IpFamily[];
+  /** The first and the last address of the server's own range. */
+  range(family: IpFamily): readonly [string, string];
+  take(address: string): boolean;
+  takeAny(family: IpFamily): string | undefined;
+  release(address: string): void;
+  covers(address: string): boolean;
+  /** `10.97.0.0/16`: those that addresses are given out of, the server's own besides. What is no range of a fitting size is left out. */
   setRanges(cidrs: readonly string[]): void;
 }
 
-export function rangePool(own: string, random: Random): RangePool {
-  const main = addressPool(own, random);
-  const pools = new Map<string, Pool>([[own, main]]);
-  let open = [main];
-  const known = (cidr: string): Pool | undefined => {
+/** `own`: one range, or one of each family, the default first. */
+export function rangePool(own: readonly string[], random: Random): RangePool {
+  const main = own.map((cidr) => addressPool(cidr, random));
+  const pools = new Map<string, AddressPool>(own.map((cidr, index) => [cidr, main[index] as AddressPool]));
+  let open = main;
+  const known = (cidr: string): AddressPool | undefined => {
     try {
       const made = pools.get(cidr) ?? addressPool(cidr, random);
       pools.set(cidr, made);
@@ -28,28 +36,28 @@ export function rangePool(own: string, random: Random): RangePool {
     }
   };
   // Ranges may lie within each other: an address that is taken in one is taken in all.
-  const has = (value: number): boolean => Array.from(pools.values()).some((pool) => pool.has(value));
+  const has = (address: string): boolean => Array.from(pools.values()).some((pool) => pool.has(address));
   return {
-    low: main.low,
-    high: main.high,
-    has,
-    covers: (value) => open.some((pool) => pool.covers(value)),
-    take: (value) => !has(value) && open.some((pool) => pool.take(value)),
-    takeAny() {
-      for (const pool of open) {
-        for (let value = pool.takeAny(); value !== undefined; value = pool.takeAny()) {
-          const elsewhere = Array.from(pools.values()).some((other) => other !== pool && other.has(value));
-          if (!elsewhere) return value;
+    families: () => Array.from(new Set(main.map(({ family }) => family))),
+    range: (wanted) => main.find(({ family }) => family === wanted)?.range ?? ["", ""],
+    covers: (address) => open.some((pool) => pool.covers(address)),
+    take: (address) => !has(address) && open.some((pool) => pool.take(address)),
+    takeAny(wanted) {
+      for (const pool of open.filter(({ family }) => family === wanted)) {
+        for (let address = pool.takeAny(); address !== undefined; address = pool.takeAny()) {
+          const taken = address;
+          const elsewhere = Array.from(pools.values()).some((other) => other !== pool && other.has(taken));
+          if (!elsewhere) return address;
         }
       }
       return undefined;
     },
-    release(value) {
-      for (const pool of pools.values()) pool.release(value);
+    release(address) {
+      for (const pool of pools.values()) pool.release(address);
     },
     setRanges(cidrs) {
-      const others = Array.from(new Set(cidrs)).filter((cidr) => cidr !== own);
-      open = [main, ...others.flatMap((cidr) => known(cidr) ?? [])];
+      const others = Array.from(new Set(cidrs)).filter((cidr) => !own.includes(cidr));
+      open = [...main, ...others.flatMap((cidr) => known(cidr) ?? [])];
     },
   };
 }
