@@ -4,6 +4,7 @@ import type { BuildEvent } from "#formats/build-events.ts";
 import type { Dockerfile, Instruction } from "#formats/dockerfile-instruction.ts";
 import { hostPlatform } from "#formats/image-platform.ts";
 import { beginStage } from "./begin-stage.ts";
+import { checkEntitlements } from "./entitlements.ts";
 import { buildGraph, type InstructionVertex } from "./graph/build-graph.ts";
 import { runGraph } from "./graph/run-graph.ts";
 import { metaScope, platformArgs, unusedArgs } from "./plan/scope.ts";
@@ -28,6 +29,7 @@ export async function buildStages(
   const meta = metaOf(run, file);
   const planned = planStages(file, options.target, meta);
   const vertices = buildGraph(file, planned);
+  for (const { instruction } of vertices) if (instruction) checkAllowed(options, instruction);
   report({ kind: "plan", vertices: vertices.map(({ shown }) => shown) });
   const build: Stages = { run, file, meta, states: new Map(), ends: endsOf(vertices) };
   await runGraph({
@@ -42,6 +44,17 @@ export async function buildStages(
   const result = last && build.states.get(last.index);
   if (!result) throw new GantryError("internal", "no stage was built");
   return finishImage({ ...run, report: stepReport(report, -1) }, result, report);
+}
+
+/** Before anything is done; of what only a base image asks (ONBUILD), the step itself asks again. */
+function checkAllowed(options: BuildRun["options"], instruction: Instruction): void {
+  const { start, end } = instruction.location;
+  try {
+    checkEntitlements(options, instruction);
+  } catch (error) {
+    if (!(error instanceof GantryError)) throw error;
+    throw new GantryError(error.code, error.message, { ...error.details, line: start, lines: [start, end] }, error);
+  }
 }
 
 /** ARGs before the first FROM, and those of the platform. */

@@ -9,6 +9,7 @@ import type { OciResources } from "#formats/oci-spec.ts";
 import type { RootFiles } from "#containers/container-files.ts";
 import type { Ignore } from "#formats/dockerignore.ts";
 import type { BuildContext } from "./build-context.ts";
+import type { Entitlement } from "./entitlements.ts";
 import type { StepCache } from "./step-cache.ts";
 
 /** Where a build's files come from. */
@@ -35,6 +36,8 @@ export interface BuildOptions {
   /** Ask the registry for newer bases. */
   readonly pull: boolean;
   readonly network: "default" | "none" | "host";
+  /** What its RUNs may ask for beyond what every build may. */
+  readonly allow?: ReadonlySet<Entitlement>;
   readonly extraHosts: readonly string[];
   readonly shmBytes: number;
   readonly resources: OciResources;

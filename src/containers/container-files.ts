@@ -49,7 +49,7 @@ export interface RootFiles {
 }
 
 export interface WriteRequest {
-  readonly mode?: number;
+  readonly mode?: number | ((mode: number, isDirectory: boolean) => number);
   readonly modifiedNanos?: bigint;
   /** Refuse to replace a directory by something else, and the other way round. */
   readonly keepKinds: boolean;

@@ -153,6 +153,27 @@ RUN --mount=type=bind,from=lib,target=/m cp /m/lib.txt /copied`;
     assert.equal(await ok("run", "--rm", "named", "sh", "-c", "ls /lib; cat /copied"), "lib.txt\nlib");
   });
 
+  test("FROM a named context that is a directory: an image of nothing but its files", async () => {
+    const dockerfile = "FROM rootfs\nCOPY more /more";
+    const ctx = await folder({ Dockerfile: dockerfile, more: "more" });
+    const rootfs = await folder({ "bin/sh": "a shell", "left.out": "no", ".dockerignore": "left.out" });
+    await built(["--build-context", `rootfs=${rootfs}`, "-t", "from-directory", ctx]);
+    const id = await ok("create", "from-directory", "x");
+    const listed = await gantry.run("sh", [
+      "-c",
+      `docker export ${id} | tar -t | grep -v '^\\(.dockerenv\\|dev\\|etc\\|proc\\|sys\\)'`,
+    ]);
+    await ok("rm", id);
+    assert.deepEqual(listed.stdout.split("\n").filter(Boolean).sort(), [".dockerignore", "bin/", "bin/sh", "more"]);
+    const history = await ok("history", "--no-trunc", "--format", "{{.CreatedBy}}", "from-directory");
+    assert.match(history, /COPY more \/more\n\[context rootfs\] load from client/);
+    await writeFile(join(rootfs, "bin/sh"), "another shell");
+    const again = await built(["--build-context", `rootfs=${rootfs}`, ctx]);
+    assert.doesNotMatch(again.stderr, /CACHED/, "its content is part of the key");
+    const third = await built(["--build-context", `rootfs=${rootfs}`, ctx]);
+    assert.match(third.stderr, /CACHED/);
+  });
+
   test("the Dockerfile from elsewhere, with its own .dockerignore; or from standard input", async () => {
     const ctx = await folder({ a: "a", b: "b", "deep/c": "c" });
     const files = await folder({

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
-import { GantryError } from "#base/errors.ts";
 import type { RootFiles, WriteRequest } from "#containers/container-files.ts";
 import { expandWord, type Lookup } from "#formats/dockerfile-expand.ts";
 import type { Instruction } from "#formats/dockerfile-instruction.ts";
@@ -17,6 +16,7 @@ import { withHistory, type StageState } from "../stage-state.ts";
 import type { BuildRun, CopySource } from "../types.ts";
 import { addRemote, isArchive, isRemote } from "./add.ts";
 import { cachedStep, commitState, withLayer } from "./commit.ts";
+import { parseFileMode, type ModeChange } from "./file-mode.ts";
 import { planCopy, statFollowing, type CopyItem } from "./copy-plan.ts";
 
 export type CopyInstruction = Extract<Instruction, { kind: "copy" | "add" }>;
@@ -29,6 +29,7 @@ interface Copy {
   readonly target: string;
   readonly chown: string | undefined;
   readonly chmod: string | undefined;
+  readonly mode: ModeChange | undefined;
 }
 
 /** COPY and ADD: a layer of what is copied, unless the same files went to the same place before. */
@@ -38,7 +39,6 @@ export async function copyStep(
   instruction: CopyInstruction,
   source: CopySource,
 ): Promise<StageState> {
-  refuseOptions(instruction);
   const copy = expandCopy(instruction, state, run.escape);
   const excluded = ignoreOf(instruction.options.exclude);
   const ignored: Ignore = (path) => source.ignored(path) || excluded(path);
@@ -56,21 +56,12 @@ export async function copyStep(
   );
 }
 
-function refuseOptions({ options, kind }: CopyInstruction): void {
-  if (options.chmod !== undefined && !/^[0-7]{3,4}$/.test(options.chmod) && !options.chmod.includes("$")) {
-    throw new GantryError(
-      "unsupported",
-      `${kind.toUpperCase()} --chmod=${options.chmod} is not supported: give octal digits`,
-      { flag: "chmod" },
-    );
-  }
-}
-
 function expandCopy(instruction: CopyInstruction, state: StageState, escape: string): Copy {
   const lookup: Lookup = state.scope.lookup(state.config.Env ?? []);
   const expand = (text: string): string => expandWord(text, lookup, escape);
   const { options } = instruction;
   const target = expand(instruction.target);
+  const chmod = options.chmod === undefined ? undefined : expand(options.chmod);
   const absolute = posix.isAbsolute(target)
     ? posix.normalize(target)
     : posix.join(state.config.WorkingDir || "/", target);
@@ -92,7 +83,8 @@ function expandCopy(instruction: CopyInstruction, state: StageState, escape: str
     })),
     target: directory,
     chown: options.chown === undefined ? undefined : expand(options.chown),
-    chmod: options.chmod === undefined ? undefined : expand(options.chmod),
+    chmod,
+    mode: chmod === undefined ? undefined : parseFileMode(chmod),
   };
 }
 
@@ -197,13 +189,13 @@ function readItem(source: CopySource, item: CopyItem, as: string, ignored: Ignor
   return source.files.read(path, { as, skip: (below) => ignored(`${prefix}${below}`) });
 }
 
-function writeRequest({ chown, chmod }: Copy, source: CopySource, to: RootFiles): WriteRequest {
+function writeRequest({ chown, mode }: Copy, source: CopySource, to: RootFiles): WriteRequest {
   const owner = chown !== undefined ? to.ownerOf(chown) : source.fromContext ? { uid: 0, gid: 0 } : undefined;
   return {
     keepKinds: false,
     make: true,
     ...(owner && { owner }),
-    ...(chmod !== undefined && { mode: Number.parseInt(chmod, 8) }),
+    ...(mode && { mode }),
   };
 }
 

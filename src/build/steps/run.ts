@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { GantryError } from "#base/errors.ts";
 import { hexId } from "#base/ids.ts";
 import { keyedSerial } from "#base/serial.ts";
-import type { ContainerConfig, MountConfig } from "#containers/engine.ts";
-import { DEFAULT_CAPABILITIES } from "#formats/docker-capabilities.ts";
+import type { ContainerConfig, MountConfig, Security } from "#containers/engine.ts";
+import { ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { DEFAULT_SHELL } from "#formats/dockerfile-config.ts";
 import type { CommandLine, Instruction } from "#formats/dockerfile-instruction.ts";
+import { checkEntitlements } from "../entitlements.ts";
 import { envValue } from "../plan/scope.ts";
 import { cacheKey } from "../step-cache.ts";
 import { withHistory, type StageState } from "../stage-state.ts";
@@ -28,10 +29,7 @@ export async function runStep(
   instruction: RunInstruction,
   withSource: WithSource,
 ): Promise<StageState> {
-  if (instruction.security !== undefined && instruction.security !== "sandbox")
-    throw new GantryError("unsupported", `RUN --security=${instruction.security} is not supported`, {
-      flag: "security",
-    });
+  checkSecurity(run, instruction);
   const mounts = instruction.mounts.map((text) => parseRunMount(text, state.config.WorkingDir ?? ""));
   const command = commandOf(instruction.command, state.config.Shell ?? DEFAULT_SHELL);
   const args = state.scope.cacheArgs().map(([name, value]) => `${name}=${value}`);
@@ -46,6 +44,8 @@ export async function runStep(
     JSON.stringify(args),
     JSON.stringify(mountKeys),
     networkOf(run, instruction),
+    // Only where it is not the default: keys of earlier builds hold.
+    ...(isInsecure(instruction) ? ["insecure"] : []),
   ]);
   const history = `RUN ${args.length > 0 ? `|${args.length} ${args.join(" ")} ` : ""}${command.args.join(" ")}`;
   return cachedStep(run, key, state, () =>
@@ -62,6 +62,21 @@ export async function runStep(
     }),
   );
 }
+
+function checkSecurity(run: BuildRun, instruction: RunInstruction): void {
+  const { security } = instruction;
+  if (security !== undefined && security !== "sandbox" && security !== "insecure")
+    throw new GantryError("invalid", `security ${JSON.stringify(security)} is not valid`, { flag: "security" });
+  checkEntitlements(run.options, instruction);
+  if (isInsecure(instruction) && run.engine.userNamespace)
+    throw new GantryError(
+      "unsupported",
+      "RUN --security=insecure is incompatible with user namespaces (gantry up --userns-remap)",
+      { flag: "security" },
+    );
+}
+
+const isInsecure = ({ security }: RunInstruction): boolean => security === "insecure";
 
 async function whileLocked<T>(mounts: readonly RunMount[], task: () => Promise<T>): Promise<T> {
   const [first, ...rest] = mounts
@@ -146,6 +161,18 @@ function networkOf(run: BuildRun, { network }: RunInstruction): "default" | "non
 
 const SIGTERM = 15;
 
+const SANDBOX: Security = { privileged: false, capabilities: DEFAULT_CAPABILITIES, noNewPrivileges: false };
+
+/** Every capability, nothing hidden, no filter of system calls, the host's devices. */
+const INSECURE: Security = {
+  privileged: true,
+  capabilities: ALL_CAPABILITIES,
+  noNewPrivileges: false,
+  seccomp: "unconfined",
+  maskedPaths: [],
+  readonlyPaths: [],
+};
+
 function containerConfig(
   run: BuildRun,
   state: StageState,
@@ -188,7 +215,7 @@ function containerConfig(
     resources: run.options.resources,
     cgroupParent: "/docker",
     oomScoreAdj: 0,
-    security: { privileged: false, capabilities: DEFAULT_CAPABILITIES, noNewPrivileges: false },
+    security: isInsecure(instruction) ? INSECURE : SANDBOX,
     shmBytes: run.options.shmBytes,
     restartPolicy: { kind: "no" },
     autoRemove: false,

@@ -40,6 +40,11 @@ export function addBuildFlags(command: Command): Command {
     .option("--platform <os/arch>", "what the image is for (this machine)")
     .option("--network <mode>", "network of RUN: default, none or host", "default")
     .option("--add-host <host:ip>", "a name that RUN finds", collect)
+    .option(
+      "--allow <entitlement>",
+      "what RUN may ask for: network.host (--network=host), security.insecure (--security=insecure)",
+      collect,
+    )
     .option("--iidfile <path>", "write the image's id here")
     .option("--check", "only check the Dockerfile")
     .option("-q, --quiet", "print the image's id alone")

@@ -22,6 +22,7 @@ export interface BuildFlags {
   readonly platform?: string;
   readonly network?: string;
   readonly addHost?: string[];
+  readonly allow?: string[];
   readonly progress: "auto" | "plain" | "tty" | "rawjson" | "quiet";
   readonly quiet?: boolean;
   readonly check?: boolean;
@@ -64,6 +65,7 @@ export async function buildRequest(context: string, flags: BuildFlags): Promise<
     checkOnly: flags.check ?? false,
     network: flags.network ?? "default",
     extraHosts: flags.addHost ?? [],
+    allow: flags.allow ?? [],
     platform: flags.platform ?? "",
     cacheFrom: (flags.cacheFrom ?? []).map(cacheReference),
     secrets: await readSecrets(flags.secret ?? []),

@@ -34,8 +34,8 @@ import { lstatIn, makeDirectory, openDirectory, pathIn, splitPath } from "./root
 export interface WriteOptions {
   /** Owner of everything instead of the archive's. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** Permission bits of everything instead of the archive's. */
-  readonly mode?: number;
+  /** Permission bits of everything instead of the archive's, or what becomes of those. */
+  readonly mode?: number | ((mode: number, isDirectory: boolean) => number);
   /** Modification time of everything instead of the archive's. */
   readonly modifiedNanos?: bigint;
   /** Refuse to put a directory in the place of something else, and the other way round (else the old one goes). */
@@ -60,7 +60,7 @@ export function treeWriter(
     entry(given) {
       const entry = {
         ...given,
-        ...(options.mode !== undefined && { mode: options.mode }),
+        mode: modeOf(given, options),
         ...(options.modifiedNanos !== undefined && { modifiedNanos: options.modifiedNanos }),
       };
       written += entry.size;
@@ -137,6 +137,10 @@ function applyEntry(
     if (!file) close(parent);
   }
   return file;
+}
+
+function modeOf({ mode, type }: TarEntry, { mode: wanted }: WriteOptions): number {
+  return typeof wanted === "function" ? wanted(mode, type === "directory") : (wanted ?? mode);
 }
 
 function makeNode(parent: number, name: string, entry: TarEntry): void {

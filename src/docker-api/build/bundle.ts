@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import { errorText, GantryError, isGantryError } from "#base/errors.ts";
+import { parseEntitlement } from "#build/entitlements.ts";
 import type { BuildOptions } from "#build/types.ts";
 import { flag, list, map, object, text } from "#formats/docker-json.ts";
 import { parsePlatform } from "#formats/image-platform.ts";
@@ -29,6 +30,8 @@ const bundleRequest = object({
   checkOnly: flag,
   cacheOnly: flag,
   network: text,
+  /** Entitlements. */
+  allow: list(text),
   extraHosts: list(text),
   platform: text,
   cacheFrom: list(text),
@@ -51,7 +54,7 @@ const REQUEST_LIMIT_BYTES = 16 * 1024 * 1024;
 export function bundleBuildHandler(deps: Deps): Handler {
   return async (call) => {
     const { document, rest } = await readBundle(call.body);
-    const options = bundleOptions(deps, call, document);
+    const options = await refusedAfterAll(rest, () => bundleOptions(deps, call, document));
     const progress = progressWriter(call);
     const source = document.remote
       ? ({ kind: "remote", url: document.remote } as const)
@@ -64,6 +67,16 @@ export function bundleBuildHandler(deps: Deps): Handler {
     }
     progress.finish();
   };
+}
+
+/** A refusal is told when all of the request has come: who still writes would not read it. */
+async function refusedAfterAll<T>(rest: Readable, check: () => T): Promise<T> {
+  try {
+    return check();
+  } catch (error) {
+    await finished(rest.resume()).catch(() => undefined); // who has gone needs no answer
+    throw error;
+  }
 }
 
 async function readBundle(body: Readable): Promise<{ document: BundleRequest; rest: Readable }> {
@@ -118,6 +131,7 @@ function bundleOptions(deps: Deps, call: Call, document: BundleRequest): BuildOp
     checkOnly: document.checkOnly ?? false,
     cacheOnly: document.cacheOnly ?? false,
     network,
+    allow: new Set((document.allow ?? []).map(parseEntitlement)),
     extraHosts: parseExtraHosts(document.extraHosts ?? [], deps.networks.find("bridge")?.ipam[0]?.gateway),
     shmBytes: DEFAULT_SHM_BYTES,
     resources: {},
