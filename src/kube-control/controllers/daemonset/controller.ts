@@ -134,6 +134,7 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
 async function observe(parts: Parts, daemonSet: DaemonSet, revision: ControllerRevision): Promise<DaemonSetObserved> {
   const { context, pods, nodes } = parts;
   const { uid = "", namespace = "" } = daemonSet.metadata;
+  parts.podControl.observed(objectKey(daemonSet));
   const claimed = await claim(
     {
       client: context.client,

@@ -5,6 +5,7 @@ import { selectorOf } from "#formats/selectors.ts";
 import type { ReconcileResult } from "#kube-client/reconcile-loop.ts";
 import { claim } from "../shared/claims.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
+import { doubtfulWrites } from "../shared/doubtful-writes.ts";
 import { expectations } from "../shared/expectations.ts";
 import { orphanSelectors } from "../shared/orphan-selectors.ts";
 import {
@@ -34,12 +35,14 @@ export function deploymentController(context: ControllerContext): Controller {
   replicaSets.addIndex(BY_CONTROLLER, indexByController);
   replicaSets.addIndex(ORPHANS, indexOrphans);
   pods.addIndex(BY_CONTROLLER, indexByController);
+  const expected = expectations<ReplicaSet>(replicaSets, objectKey);
   const parts: DeploymentParts = {
     context,
     deployments,
     replicaSets,
     pods,
-    expected: expectations<ReplicaSet>(replicaSets, objectKey),
+    expected,
+    writes: doubtfulWrites(context.client, RESOURCES.replicasets, expected),
     events: context.events(NAME),
   };
   const selecting = orphanSelectors(deployments, (deployment) => selectorOf(deployment.spec?.selector));
@@ -74,6 +77,7 @@ async function reconcile(parts: DeploymentParts, key: string): Promise<Reconcile
   const deployment = parts.deployments.cache.get(key);
   if (!deployment) {
     parts.expected.forget(key);
+    parts.writes.forget(key);
     return undefined;
   }
   if (selectsEverything(deployment)) {
@@ -81,6 +85,7 @@ async function reconcile(parts: DeploymentParts, key: string): Promise<Reconcile
     parts.events.record(deployment, "Warning", "SelectingAll", text);
     return undefined;
   }
+  await parts.writes.settle(key);
   // Its own last write is not to be seen yet: the event that brings it brings this deployment back.
   if (!parts.expected.satisfied(key)) return undefined;
   const rollout = await observe(parts, key, deployment);

@@ -2,6 +2,7 @@ import type { Deployment, Pod, ReplicaSet } from "#formats/kube-types.generated.
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { Informer } from "#kube-client/informer.ts";
 import type { ControllerContext } from "../shared/controller.ts";
+import type { DoubtfulWrites } from "../shared/doubtful-writes.ts";
 import type { Expectations } from "../shared/expectations.ts";
 import type { ReplicaSets } from "./replica-sets.ts";
 
@@ -12,6 +13,7 @@ export interface DeploymentParts {
   readonly replicaSets: Informer<ReplicaSet>;
   readonly pods: Informer<Pod>;
   readonly expected: Expectations<ReplicaSet>;
+  readonly writes: DoubtfulWrites<ReplicaSet>;
   readonly events: EventRecorder;
 }
 

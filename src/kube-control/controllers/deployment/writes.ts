@@ -35,18 +35,21 @@ export async function finish(
   return wait === undefined ? undefined : { requeueAfterMs: wait };
 }
 
+function update(parts: DeploymentParts, key: string, replicaSet: ReplicaSet): Promise<ReplicaSet> {
+  return parts.writes.write(key, replicaSet, () => parts.context.client.update(RESOURCES.replicasets, replicaSet));
+}
+
 /** Gives a replica set its size; true when that changed anything of its pods. */
 export async function resize(parts: DeploymentParts, rollout: Rollout, { replicaSet, to }: Resize): Promise<boolean> {
   const { deployment, key } = rollout;
   const annotations = { ...replicaSet.metadata.annotations, ...sizeAnnotations(deployment) };
   const from = replicasOf(replicaSet);
   if (from === to && semanticEqual(annotations, replicaSet.metadata.annotations)) return false;
-  const written = await parts.context.client.update(RESOURCES.replicasets, {
+  await update(parts, key, {
     ...replicaSet,
     metadata: { ...replicaSet.metadata, annotations },
     spec: { ...replicaSet.spec, selector: replicaSet.spec?.selector ?? {}, replicas: to },
   });
-  parts.expected.wrote(key, written);
   if (from === to) return false;
   const name = replicaSet.metadata.name ?? "";
   const text = `Scaled ${from < to ? "up" : "down"} replica set ${name} from ${from} to ${to}`;
@@ -67,12 +70,11 @@ export async function withNewReplicaSet(
   const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
   const sameReady = (newOne.spec?.minReadySeconds ?? 0) === minReadySeconds;
   if (!sameReady || !semanticEqual(annotations, newOne.metadata.annotations)) {
-    const written = await parts.context.client.update(RESOURCES.replicasets, {
+    await update(parts, rollout.key, {
       ...newOne,
       metadata: { ...newOne.metadata, annotations },
       spec: { ...newOne.spec, selector: newOne.spec?.selector ?? {}, minReadySeconds },
     });
-    parts.expected.wrote(rollout.key, written);
     return undefined;
   }
   const revised = await markRevision(parts, deployment, annotations[REVISION]);
@@ -89,14 +91,13 @@ async function createNew(parts: DeploymentParts, rollout: Rollout, revision: num
   const name = made.metadata.name ?? "";
   let created: ReplicaSet;
   try {
-    created = await parts.context.client.create(RESOURCES.replicasets, made);
+    created = await parts.writes.write(key, made, () => parts.context.client.create(RESOURCES.replicasets, made));
   } catch (error) {
     const taken = isGantryError(error, "already-exists") && (await takenName(parts, deployment, name));
     if (taken) parts.expected.wrote(key, taken);
     else await creationFailed(parts, deployment, name, error);
     return undefined;
   }
-  parts.expected.wrote(key, created);
   if (size > 0) {
     parts.events.record(deployment, "Normal", "ScalingReplicaSet", `Scaled up replica set ${name} from 0 to ${size}`);
   }

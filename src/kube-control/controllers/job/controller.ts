@@ -119,8 +119,9 @@ function isCurrent({ expected, expectedStatus }: Parts, key: string): boolean {
   return expected.satisfied(key) && expectedStatus.satisfied(key);
 }
 
-async function claimPods({ context, pods }: Parts, job: Job): Promise<Pod[]> {
+async function claimPods({ context, pods, podControl: control }: Parts, job: Job): Promise<Pod[]> {
   const { uid = "", namespace = "" } = job.metadata;
+  control.observed(objectKey(job));
   return claim(
     {
       client: context.client,

@@ -98,7 +98,7 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   // The cache does not show the last writes yet: the events that bring them bring this replica set back.
   if (!expected.satisfied(key)) return undefined;
   const replicaSet = readAs(parts.kind, object);
-  const observed = await observe(parts, replicaSet);
+  const observed = await observe(parts, key, replicaSet);
   const failure = await act(parts, key, replicaSet, planReplicas(observed));
   const status = replicaSetStatus(observed, failure?.condition);
   await writeStatus(parts, replicaSet, status);
@@ -107,8 +107,9 @@ async function reconcile(parts: Parts, key: string): Promise<ReconcileResult> {
   return wait === undefined ? undefined : { requeueAfterMs: wait };
 }
 
-async function observe(parts: Parts, replicaSet: ReplicaSet): Promise<ReplicaSetObserved> {
+async function observe(parts: Parts, key: string, replicaSet: ReplicaSet): Promise<ReplicaSetObserved> {
   const { context, kind, pods, replicaSets } = parts;
+  parts.podControl.observed(key);
   const { namespace = "", uid = "" } = replicaSet.metadata;
   const candidates = [...pods.cache.byIndex(BY_CONTROLLER, uid), ...pods.cache.byIndex(ORPHANS, namespace)];
   const claimed = await claim(

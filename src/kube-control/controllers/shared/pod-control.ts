@@ -1,4 +1,4 @@
-import { errorText, GantryError, isGantryError, type ErrorCode } from "#base/errors.ts";
+import { errorText, isGantryError } from "#base/errors.ts";
 import { nameSuffix } from "#base/ids.ts";
 import type { Random } from "#base/random.ts";
 import type { KubeObject, Resource } from "#formats/kube-object.ts";
@@ -9,9 +9,12 @@ import type { EventRecorder } from "#kube-client/events.ts";
 import type { Informer } from "#kube-client/informer.ts";
 import type { Expectations } from "./expectations.ts";
 import { controllerOf, controllerReference } from "./ownership.ts";
+import { isRefusal } from "./refusals.ts";
 
 /** Creates and deletes pods on behalf of a controller, with the events that `kubectl describe` shows of it. */
 export interface PodControl {
+  /** To be called when the owner's pods are read from the cache, before anything is awaited: what it shows is counted from now on. */
+  observed(key: string): void;
   /** `slot`: which of the owner's pods it is (a node, an index), where they are not all alike. */
   create(key: string, owner: KubeObject, pod: Pod, slot?: string): Promise<void>;
   delete(key: string, owner: KubeObject, pod: Pod): Promise<void>;
@@ -35,52 +38,28 @@ const MAX_BASE = 58;
 /** Pods asked to be deleted without an answer, remembered at most; one more drops the oldest. */
 const MAX_DOOMED = 10_000;
 
-/** Answers after which it is certain that nothing was written. */
-const REFUSALS: readonly ErrorCode[] = [
-  "invalid",
-  "unsupported",
-  "unauthorized",
-  "forbidden",
-  "not-found",
-  "already-exists",
-  "conflict",
-  "gone",
-  "too-large",
-  "too-many-requests",
-];
+/** Names of creates without an answer, remembered at most; one more drops the oldest. */
+const MAX_DOUBTFUL = 10_000;
 
 /**
  * Names pods itself, so that a create whose answer was lost can be tried again under the same name: it finds the pod that is there already instead
- * of making a second one. Once the cache shows that pod, its name is used no more: it counts already.
+ * of making a second one. A name is given up only by `observed`: what was planned before a pod showed in the cache did not count it.
  */
 export function podControl(options: PodControlOptions): PodControl {
-  const { client, events, expected, pods, random } = options;
-  /** Names, by key and slot, of creates without an answer. */
-  const doubtful = new Map<string, Map<string, string[]>>();
+  const { client, events, expected, random } = options;
+  const doubtful = doubtfulNames(options.pods);
   const doomed = new Set<string>();
-  const doubtfulName = (key: string, slot: string, namespace: string): string | undefined => {
-    const names = doubtful.get(key)?.get(slot);
-    for (let name = names?.pop(); name !== undefined; name = names?.pop())
-      if (pods.cache.get(`${namespace}/${name}`) === undefined) return name;
-    return undefined;
-  };
-  const nameFor = (key: string, slot: string, { metadata }: Pod): string =>
-    metadata.name ??
-    doubtfulName(key, slot, metadata.namespace ?? "") ??
-    `${(metadata.generateName ?? "").slice(0, MAX_BASE)}${nameSuffix(5, random)}`;
-  const keep = (key: string, slot: string, name: string): void => {
-    const slots = doubtful.get(key) ?? new Map<string, string[]>();
-    doubtful.set(key, slots);
-    slots.set(slot, [...(slots.get(slot) ?? []), name]);
-  };
   return {
+    observed: doubtful.dropSeen,
     async create(key, owner, pod, slot = "") {
-      const name = nameFor(key, slot, pod);
+      const { generateName = "" } = pod.metadata;
+      const fresh = (): string => `${generateName.slice(0, MAX_BASE)}${nameSuffix(5, random)}`;
+      const name = pod.metadata.name ?? doubtful.take(key, slot) ?? fresh();
       try {
         expected.wrote(key, await createOrFind(client, { ...pod, metadata: { ...pod.metadata, name } }));
         events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${name}`);
       } catch (error) {
-        if (!isRefusal(error)) keep(key, slot, name);
+        if (!isRefusal(error)) doubtful.keep(key, slot, `${pod.metadata.namespace ?? ""}/${name}`);
         // Its namespace is going away: every create will fail, and saying so helps nobody.
         if (!isNamespaceTerminating(error))
           events.record(owner, "Warning", "FailedCreate", `Error creating: ${errorText(error)}`);
@@ -104,12 +83,48 @@ export function podControl(options: PodControlOptions): PodControl {
       expected.deleted(key, pod);
     },
     isDoomed: ({ metadata }) => doomed.has(metadata.uid ?? ""),
-    forget: (key) => void doubtful.delete(key),
+    forget: doubtful.forget,
   };
 }
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof GantryError && REFUSALS.includes(error.code);
+/** Pods that may have been made, by owner: `namespace/name` with the slot each was for, oldest first. */
+function doubtfulNames(pods: Informer<Pod>) {
+  const byOwner = new Map<string, Map<string, string>>();
+  let count = 0;
+  const drop = (key: string, podKey: string): void => {
+    const names = byOwner.get(key);
+    if (!names?.delete(podKey)) return;
+    count--;
+    if (names.size === 0) byOwner.delete(key);
+  };
+  const dropOldest = (): void => {
+    for (const [key, names] of byOwner) for (const podKey of names.keys()) return drop(key, podKey);
+  };
+  return {
+    keep(key: string, slot: string, podKey: string): void {
+      const names = byOwner.get(key) ?? new Map<string, string>();
+      byOwner.set(key, names);
+      if (!names.has(podKey)) count++;
+      names.set(podKey, slot);
+      if (count > MAX_DOUBTFUL) dropOldest();
+    },
+    /** The name of one, not to be had again. */
+    take(key: string, slot: string): string | undefined {
+      for (const [podKey, its] of byOwner.get(key) ?? []) {
+        if (its !== slot) continue;
+        drop(key, podKey);
+        return podKey.slice(podKey.indexOf("/") + 1);
+      }
+      return undefined;
+    },
+    dropSeen(key: string): void {
+      for (const podKey of Array.from(byOwner.get(key)?.keys() ?? [])) if (pods.cache.get(podKey)) drop(key, podKey);
+    },
+    forget(key: string): void {
+      count -= byOwner.get(key)?.size ?? 0;
+      byOwner.delete(key);
+    },
+  };
 }
 
 /** The pod of that name that the same owner made before counts as made now. */
