@@ -13,6 +13,7 @@ export interface Dockerd {
   docker(...args: string[]): Promise<Result>;
   readonly socket: string;
   readonly root: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -44,6 +45,7 @@ export async function startDockerd(): Promise<Dockerd | undefined> {
   return {
     socket,
     root,
+    pid: child.pid ?? 0,
     docker: (...args) => run("docker", args, env),
     async stop() {
       const exit = new Promise((resolve) => child.once("exit", resolve));
