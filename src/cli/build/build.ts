@@ -28,6 +28,7 @@ interface Failure {
 export async function build(ports: CliPorts, places: Places, context: string, flags: BuildFlags): Promise<number> {
   const asked = await buildRequest(context, flags);
   const toStdout = asked.outputs.some(({ dest }) => dest === "-");
+  const credentials = await registryConfigHeader((text) => ports.err.write(`WARNING: ${text}\n`));
   const progress = progressOf(ports, flags);
   const socket = places.dockerSocket;
   let imageId = "";
@@ -35,7 +36,7 @@ export async function build(ports: CliPorts, places: Places, context: string, fl
   const warnings: BuildWarning[] = [];
   const failed = failedStep();
   try {
-    for await (const event of send(socket, asked, flags)) {
+    for await (const event of send(socket, asked, { flags, credentials })) {
       if (flags.progress === "rawjson") ports.err.write(`${JSON.stringify(event)}\n`);
       if (event.kind === "error") failure = event;
       else {
@@ -125,11 +126,14 @@ function reportChecks(ports: CliPorts, warnings: readonly BuildWarning[]): numbe
 }
 
 /** Sends a build and gives its events. Throws `unavailable` when no Gantry answers. */
-async function* send(socketPath: string, asked: BuildRequest, flags: BuildFlags): AsyncGenerator<BuildEvent | Failure> {
-  const config = registryConfigHeader();
+async function* send(
+  socketPath: string,
+  asked: BuildRequest,
+  { flags, credentials }: { readonly flags: BuildFlags; readonly credentials: string | undefined },
+): AsyncGenerator<BuildEvent | Failure> {
   const headers = {
     "content-type": "application/vnd.gantry.build",
-    ...(config !== undefined && { "x-registry-config": config }),
+    ...(credentials !== undefined && { "x-registry-config": credentials }),
   };
   const call = request({ socketPath, method: "POST", path: "/gantry/build", headers });
   const answered = new Promise<IncomingMessage>((done, failed) => {
