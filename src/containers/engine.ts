@@ -415,6 +415,11 @@ export interface Volumes {
   /** What its plugin tells of it; undefined for the local driver. */
   status(name: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   list(): readonly Volume[];
+  /**
+   * Asks the plugins for volumes that only they know, which are listed and found from then on; not for a `name` that is known already.
+   * Resolves with a sentence for each plugin that does not answer.
+   */
+  lookUp(name?: string): Promise<readonly string[]>;
   /** `conflict` when a container uses it. */
   remove(name: string, force: boolean): Promise<void>;
   /** Bytes on disk of what it holds, each file once; -1 for what another driver keeps. */

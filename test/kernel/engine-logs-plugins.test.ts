@@ -70,6 +70,10 @@ function startPlugin(socketPath: string, root: string): Promise<{ server: Server
       mkdirSync(join(root, Name), { recursive: true });
       return { Mountpoint: join(root, Name) };
     },
+    "/VolumeDriver.List": () =>
+      calls.includes("Remove far")
+        ? { Err: "out of order" }
+        : { Volumes: ["theirs", "../escape"].map((Name) => ({ Name, Mountpoint: join(root, Name) })) },
     "/VolumeDriver.Unmount": () => ({}),
     "/VolumeDriver.Remove": () => ({}),
   };
@@ -111,7 +115,22 @@ test("volumes of a plugin: made, mounted at each start, unmounted, removed; what
     assert.equal(readFileSync(join(root, "far/file"), "utf8"), "kept\n");
     assert.equal(t.engine.get(id).mounts[0]?.driver, name);
     await t.engine.remove(id);
+    // What only the plugin knows of is told, used by its name alone, and removed; what is no name is not.
+    assert.throws(() => volumes.get("theirs"), { code: "not-found" });
+    assert.deepEqual(await volumes.lookUp(), []);
+    assert.ok(!volumes.list().some((each) => each.name.includes("escape")));
+    assert.equal(volumes.get("theirs").driver, name);
+    const theirs = { ...mount, name: "theirs" };
+    const user = await t.run(["sh", "-c", "echo shared > /data/file"], { mounts: [theirs] });
+    await t.engine.wait(user.id, "not-running");
+    assert.equal(readFileSync(join(root, "theirs/file"), "utf8"), "shared\n");
+    await t.engine.remove(user.id);
+    assert.equal(volumes.list().filter((each) => each.name === "theirs").length, 1);
+    await volumes.remove("theirs", false);
+    assert.ok(calls.includes("Remove theirs"));
+
     await volumes.remove("far", false);
+    assert.ok((await volumes.lookUp()).some((warning) => warning.includes("VolumeDriver.List: out of order")));
     assert.deepEqual(
       calls.filter((call) => call.endsWith(" far") && !call.startsWith("Get")),
       ["Create far", "Mount far", "Unmount far", "Remove far"],
@@ -120,5 +139,6 @@ test("volumes of a plugin: made, mounted at each start, unmounted, removed; what
     server.closeAllConnections();
     server.close();
     rmSync(socketPath, { force: true });
+    assert.deepEqual(await t.engine.volumes.lookUp(), []);
   }
 });

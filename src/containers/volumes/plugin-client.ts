@@ -19,6 +19,7 @@ export interface VolumePlugin {
   mount(volume: string, id: string): Promise<string>;
   unmount(volume: string, id: string): Promise<void>;
   get(volume: string): Promise<PluginVolume>;
+  list(): Promise<readonly { readonly name: string; readonly mountpoint: string }[]>;
 }
 
 const ANSWER_LIMIT_BYTES = 1024 * 1024;
@@ -46,6 +47,13 @@ export async function openVolumePlugin(address: PluginAddress): Promise<VolumePl
     async get(volume) {
       const found = recordOf((await driver("Get", { Name: volume }))["Volume"]);
       return { mountpoint: textOf(found["Mountpoint"]), status: recordOf(found["Status"]) };
+    },
+    async list() {
+      const { Volumes: volumes } = await driver("List", {});
+      return (Array.isArray(volumes) ? volumes : []).map((each: unknown) => {
+        const volume = recordOf(each);
+        return { name: textOf(volume["Name"]), mountpoint: textOf(volume["Mountpoint"]) };
+      });
     },
   };
 }

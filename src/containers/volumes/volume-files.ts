@@ -20,6 +20,9 @@ export interface VolumeRecord {
   readonly madeFor?: string;
 }
 
+/** What is a name for a volume (moby, volume/local). */
+export const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
 const RECORD = "volume.json";
 /** Volume names never begin so. */
 const REMOVING = ".removing-";

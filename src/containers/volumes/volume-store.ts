@@ -9,8 +9,16 @@ import { mount, readMounts, unmount } from "#linux/mounts.ts";
 import { errnoText, isSyscallError } from "#linux/syscalls.ts";
 import type { Volume, Volumes } from "../engine.ts";
 import type { EventLog } from "../events/event-log.ts";
+import { foreignVolumes } from "./foreign-volumes.ts";
 import { LOCAL_DRIVER, volumeDrivers, type VolumeDrivers } from "./volume-drivers.ts";
-import { dataDirectory, deleteVolume, readVolumes, writeVolume, type VolumeRecord } from "./volume-files.ts";
+import {
+  dataDirectory,
+  deleteVolume,
+  readVolumes,
+  VOLUME_NAME,
+  writeVolume,
+  type VolumeRecord,
+} from "./volume-files.ts";
 import { parseVolumeOptions, resolveAddress } from "./volume-options.ts";
 import { directoryBytes } from "./volume-size.ts";
 
@@ -37,25 +45,41 @@ export interface VolumeStoreDeps {
   readonly drivers?: VolumeDrivers;
 }
 
-const NAME_PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
 export async function openVolumes(deps: VolumeStoreDeps): Promise<VolumeStore> {
   const { root, events, drivers = volumeDrivers() } = deps;
   mkdirSync(root, { recursive: true, mode: 0o710 });
   const records = new Map((await readVolumes(root, deps.logger)).map((record) => [record.name, record]));
+  const foreign = foreignVolumes(drivers);
+  const look = (): Promise<readonly string[]> => foreign.look((name) => records.has(name));
   const serial = keyedSerial();
 
   const known = (name: string): VolumeRecord => {
-    const record = records.get(name);
+    const record = records.get(name) ?? foreign.get(name);
     if (record) return record;
     throw new GantryError("not-found", `get ${name}: no such volume`, { volume: name });
   };
   const record = (action: string, { name, driver = LOCAL_DRIVER }: VolumeRecord): void =>
     events.record({ type: "volume", action, actorId: name, attributes: { driver } });
 
+  /** A volume that is there already: of ours, or of a plugin, which is ours from now on. */
+  async function existingOf({
+    name,
+    anonymous,
+  }: Pick<VolumeRecord, "name" | "anonymous">): Promise<VolumeRecord | undefined> {
+    const own = records.get(name);
+    if (own || anonymous) return own;
+    await look();
+    const found = foreign.get(name);
+    if (!found) return undefined;
+    writeVolume(root, found);
+    records.set(name, found);
+    foreign.forget(name);
+    return found;
+  }
+
   async function make(wanted: Omit<VolumeRecord, "version" | "createdAt">): Promise<Volume> {
     return serial.run(wanted.name, async () => {
-      const existing = records.get(wanted.name);
+      const existing = await existingOf(wanted);
       if (existing) return viewOf(root, keepDriver(existing, wanted.driver));
       const placed = wanted.driver === undefined ? wanted : { ...wanted, ...(await makeByPlugin(drivers, wanted)) };
       const made: VolumeRecord = { ...placed, version: 1, createdAt: deps.clock.now() };
@@ -91,7 +115,10 @@ export async function openVolumes(deps: VolumeStoreDeps): Promise<VolumeStore> {
       const { driver } = known(name);
       return driver === undefined ? undefined : (await (await drivers.plugin(driver)).get(name)).status;
     },
-    list: () => Array.from(records.values(), (each) => viewOf(root, each)),
+    list: () => [...records.values(), ...foreign.list()].map((each) => viewOf(root, each)),
+    async lookUp(name) {
+      return name !== undefined && records.has(name) ? [] : look();
+    },
     users: (name) => deps.users(name).all,
     sizeBytes: async (name) => (known(name).driver === undefined ? directoryBytes(dataDirectory(root, name)) : -1),
     madeFor: (id) =>
@@ -100,15 +127,16 @@ export async function openVolumes(deps: VolumeStoreDeps): Promise<VolumeStore> {
         .map(({ name }) => name),
     remove: (name, force) =>
       serial.run(name, async () => {
-        if (force && !records.has(name)) return;
+        if (!records.has(name)) await look();
+        if (force && !records.has(name) && !foreign.get(name)) return;
         const doomed = known(name);
         const users = deps.users(name).all;
         if (users.length > 0)
           throw new GantryError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, { users });
         if (doomed.driver === undefined) unmountVolume(root, name);
         else await removeByPlugin(drivers, doomed, force);
-        records.delete(name);
-        await deleteVolume(root, name);
+        foreign.forget(name);
+        if (records.delete(name)) await deleteVolume(root, name);
         record("destroy", doomed);
       }),
     activate: (name, containerId) =>
@@ -213,7 +241,7 @@ function checkVolumeName(name: string): void {
       `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
       { volume: name },
     );
-  if (NAME_PATTERN.test(name)) return;
+  if (VOLUME_NAME.test(name)) return;
   throw new GantryError(
     "invalid",
     `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only ` +

@@ -5,7 +5,8 @@ import { formatTime } from "#formats/docker-time.ts";
 export function volumeDocument(volume: Volume, status?: Readonly<Record<string, unknown>>): object {
   const { labels, options } = volume;
   return {
-    CreatedAt: formatTime(Math.floor(volume.createdAt / 1000) * 1000),
+    // A plugin does not tell when it made a volume.
+    ...(volume.createdAt > 0 && { CreatedAt: formatTime(Math.floor(volume.createdAt / 1000) * 1000) }),
     Driver: volume.driver,
     Labels:
       Object.keys(labels).length > 0 || !volume.anonymous

@@ -29,6 +29,7 @@ export function listVolumesHandler(deps: Deps): Handler {
     const filters = parseFilters(query.text("filters"), ["dangling", "driver", "label", "name"]);
     const dangling = filters.has("dangling") ? booleanFilter(filters, "dangling", false) : undefined;
     const { volumes } = deps.engine;
+    const warnings = await volumes.lookUp();
     const chosen = volumes
       .list()
       .filter(
@@ -39,13 +40,17 @@ export function listVolumesHandler(deps: Deps): Handler {
       )
       .filter(({ name }) => dangling === undefined || (volumes.users(name).length === 0) === dangling)
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    json(response, 200, { Volumes: chosen.map((each) => volumeDocument(each)), Warnings: null });
+    json(response, 200, {
+      Volumes: chosen.map((each) => volumeDocument(each)),
+      Warnings: warnings.length > 0 ? warnings : null,
+    });
   };
 }
 
 /** GET /volumes/{name}. */
 export function inspectVolumeHandler(deps: Deps): Handler {
   return async (call) => {
+    await deps.engine.volumes.lookUp(param(call));
     const volume = deps.engine.volumes.get(param(call));
     json(call.response, 200, volumeDocument(volume, await deps.engine.volumes.status(volume.name)));
   };
