@@ -16,7 +16,13 @@ export type { Layer } from "./layer-files.ts";
 
 /** Where the archive of a layer is: a blob, or a stream that is kept in `keep` while it is unpacked. */
 export type LayerSource =
-  | { readonly kind: "blob"; readonly path: string; readonly compression?: Compression }
+  | {
+      readonly kind: "blob";
+      readonly path: string;
+      readonly compression?: Compression;
+      /** As it was verified when the blob came: a plain archive need not be hashed again. */
+      readonly digest?: Digest;
+    }
   | {
       readonly kind: "stream";
       readonly input: AsyncIterable<Uint8Array>;
@@ -126,7 +132,11 @@ async function stage(
   try {
     const { unpacked, ...result } =
       source.kind === "blob"
-        ? await pool.run("unpack", { ...request, blob: source.path }, options)
+        ? await pool.run(
+            "unpack",
+            { ...request, blob: source.path, ...(source.digest !== undefined && { blobDigest: source.digest }) },
+            options,
+          )
         : await pool.run(
             "unpack",
             { ...request, keep: source.keep },

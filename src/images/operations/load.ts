@@ -175,19 +175,20 @@ async function loadImage(loader: Loader, { id, config, layers, references, sourc
   loaded.push(...(references.length > 0 ? references.map((text) => familiarString(parseReference(text))) : [id]));
 }
 
-/** A layer that lies in the content store. */
+/** A layer that lies in the content store; after a crash of the machine its bytes are better looked at again. */
 export function wantedBlob(
   { content, clock }: Context,
   diffId: Digest,
   layer: Descriptor | undefined,
   report: Report | undefined,
+  { verified }: { readonly verified: boolean } = { verified: true },
 ): WantedLayer {
   const digest = layer?.digest ?? "";
   const line = { id: shortId(diffId), status: "Loading layer", total: layer?.size ?? 0 };
   const progress = layerProgress(report, line, () => clock.now());
   return {
     diffId,
-    source: () => ({ kind: "blob", path: content.path(digest) }),
+    source: () => ({ kind: "blob", path: content.path(digest), ...(verified && { digest }) }),
     progress: (bytes) => progress.at(bytes),
     done: () => progress.done(),
   };

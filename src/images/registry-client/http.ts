@@ -37,25 +37,32 @@ const MAX_REDIRECTS = 5;
 const IDLE_MS = 60_000;
 const MAX_CONNECTIONS = 8;
 
+/** No proxy leads to this machine, whatever the environment says (as in Go's net/http, ProxyFromEnvironment). */
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
 /** The endpoint's certificates and connections are for no other host that it sends us to. */
 export function httpClient({
   origin: registry,
   tls,
   connect,
 }: Pick<Endpoint, "origin" | "tls" | "connect">): HttpClient {
-  const shared = { keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS, proxyEnv: process.env };
+  const shared = { keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS };
   const { ca, ...rest } = tls;
   const own = { ...rest, ...(ca ? { ca: [...rootCertificates, ...ca] } : {}) };
-  const agents = {
-    plain: new http.Agent(shared),
-    own: new https.Agent({ ...shared, ...own }),
-    other: new https.Agent(shared),
-    given: connect ? connectingAgent(connect) : undefined,
-  };
+  const agentsOf = (options: typeof shared & { proxyEnv?: NodeJS.ProcessEnv }) => ({
+    plain: new http.Agent(options),
+    own: new https.Agent({ ...options, ...own }),
+    other: new https.Agent(options),
+  });
+  const agents = { direct: agentsOf(shared), proxied: agentsOf({ ...shared, proxyEnv: process.env }) };
+  const given = connect ? connectingAgent(connect) : undefined;
   const agentFor = (url: URL): http.Agent => {
-    if (agents.given && url.origin === registry.origin) return agents.given;
-    if (url.protocol === "http:") return agents.plain;
-    return url.host === registry.host ? agents.own : agents.other;
+    if (given && url.origin === registry.origin) return given;
+    const { plain, own: registrys, other } = isLoopback(url.hostname) ? agents.direct : agents.proxied;
+    if (url.protocol === "http:") return plain;
+    return url.host === registry.host ? registrys : other;
   };
   return {
     async send(request) {
@@ -83,7 +90,8 @@ export function httpClient({
       }
     },
     close() {
-      for (const agent of Object.values(agents)) agent?.destroy();
+      for (const set of Object.values(agents)) for (const agent of Object.values(set)) agent.destroy();
+      given?.destroy();
     },
   };
 }

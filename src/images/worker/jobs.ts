@@ -12,6 +12,8 @@ export interface Jobs {
       readonly diffId?: Digest;
       /** A finished, verified blob. */
       readonly blob?: string;
+      /** The digest of that blob, as it was verified when it came. */
+      readonly blobDigest?: Digest;
       /** Undefined: told by the first bytes. */
       readonly compression?: Compression;
       /** Where the input is kept as it comes, and the digest it must have. */

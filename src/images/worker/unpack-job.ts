@@ -32,8 +32,10 @@ export async function unpackJob(request: RequestOf<"unpack">, context: JobContex
   try {
     const source = await openSource(request, context);
     const algorithm = expected === undefined ? "sha256" : parseDigest(expected).algorithm;
-    // Uncompressed bytes that are kept are hashed for that already.
-    const diff = source.compression === "none" && kept?.algorithm === algorithm ? undefined : digester(algorithm);
+    // Uncompressed bytes that are kept are hashed for that already; those of a plain blob have been.
+    const verified = source.compression === "none" && request.blobDigest === expected ? expected : undefined;
+    const hashed = verified !== undefined || (source.compression === "none" && kept?.algorithm === algorithm);
+    const diff = hashed ? undefined : digester(algorithm);
     const reader = tarReader(unpacker);
     await eachInflated(watched(source.bytes), source.compression, (chunk) => {
       diff?.update(chunk);
@@ -41,7 +43,7 @@ export async function unpackJob(request: RequestOf<"unpack">, context: JobContex
     });
     reader.close();
     const digest = await kept?.finish();
-    const diffId = diff?.digest() ?? digest ?? "";
+    const diffId = verified ?? diff?.digest() ?? digest ?? "";
     if (expected !== undefined && diffId !== expected) {
       throw new GantryError(
         "invalid",
