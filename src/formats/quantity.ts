@@ -22,6 +22,22 @@ const MAX_INT64 = 2n ** 63n - 1n;
 const DECIMAL_SUFFIXES = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const BINARY_SUFFIXES = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
+/** Few amounts are written often. At the brim all are forgotten. */
+const MAX_REMEMBERED = 1024;
+const MAX_REMEMBERED_LENGTH = 32;
+
+function remembering<T>(make: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const made = make(text);
+    if (known.size >= MAX_REMEMBERED) known.clear();
+    if (text.length <= MAX_REMEMBERED_LENGTH) known.set(text, made);
+    return made;
+  };
+}
+
 interface Parts {
   readonly negative: boolean;
   /** Digits without leading zeros; "0" when there are none. */
@@ -42,6 +58,12 @@ interface Suffix {
  * Throws `invalid` in the words of k8s.io/apimachinery/pkg/api/resource.
  */
 export function parseQuantity(text: string): Quantity {
+  return parsed(text);
+}
+
+const parsed = remembering(readQuantity);
+
+function readQuantity(text: string): Quantity {
   if (text === "0") return { nanos: 0n, format: "DecimalSI" };
   const parts = splitQuantity(text);
   const suffix = readSuffix(parts.suffix);
@@ -123,6 +145,12 @@ function absolute(value: bigint): bigint {
  * as it is (`1.500` and `1.234k` stay), everything else becomes canonical (`0.5` becomes `500m`).
  */
 export function canonicalQuantity(text: string): string {
+  return canonical(text);
+}
+
+const canonical = remembering(makeCanonical);
+
+function makeCanonical(text: string): string {
   const quantity = parseQuantity(text);
   return keepsText(text, quantity) ? text : formatQuantity(quantity);
 }

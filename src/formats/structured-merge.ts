@@ -7,6 +7,7 @@ import type { StructSchema } from "./kube-schema.ts";
 import { zeroValue } from "./kube-schema/decode.ts";
 import { kubeTime } from "./kube-time.ts";
 import type { ManagedFieldsEntry } from "./kube-types.generated.ts";
+import { addedFields } from "./structured-merge/added.ts";
 import { checkConfiguration } from "./structured-merge/check.ts";
 import { conflictError, type Conflict } from "./structured-merge/conflicts.ts";
 import {
@@ -21,7 +22,14 @@ import {
   unionSets,
   type FieldSet,
 } from "./structured-merge/field-set.ts";
-import { encodeManagers, managerKey, readManagers, type Manager, type Managers } from "./structured-merge/managers.ts";
+import {
+  encodeManagers,
+  managerEntry,
+  managerKey,
+  readManagers,
+  type Manager,
+  type Managers,
+} from "./structured-merge/managers.ts";
 import { shapeOf, type Shape } from "./structured-merge/shape.ts";
 import { sameTree } from "./tree.ts";
 import {
@@ -79,8 +87,21 @@ export function trackUpdate(
   if (before && sent && sent.length === 0) return [];
   const managers = readable(sent) ?? readManagers(before?.metadata.managedFields ?? [], true);
   if (before && managers.size === 0) return [];
+  if (!before && managers.size === 0) return created(after, how);
   recordUpdate(managers, before ?? emptyObject(how), after, how, how.manager);
   return encodeManagers(managers);
+}
+
+/** A new object of which the client does not say who owns what: all that it has is its creator's. */
+function created(object: KubeObject, how: FieldManagement): ManagedFieldsEntry[] {
+  const { resetFields = [] } = how;
+  const except = resetFields.length === 0 ? SYSTEM_FIELDS : unionSets(SYSTEM_FIELDS, setOfFields(...resetFields));
+  const fieldsV1 = addedFields(emptyObject(how), withoutManagedFields(object), shapeOf(how.schema), except);
+  return fieldsV1 ? [managerEntry(updater(how, how.manager, EMPTY_SET), fieldsV1)] : [];
+}
+
+function updater({ apiVersion, subresource = "", now }: FieldManagement, name: string, set: FieldSet): Manager {
+  return { name, operation: "Update", apiVersion, subresource, time: kubeTime(now), set };
 }
 
 /** What a client sent, unless it is empty or malformed: then what the live object has counts, as upstream. */
@@ -101,14 +122,7 @@ function recordUpdate(managers: Managers, before: unknown, after: unknown, how: 
   const taken = subtractSets(unionSets(changes.modified, changes.added), changes.removed);
   const set = stripped(taken, how);
   if (isEmptySet(set)) return;
-  const own: Manager = {
-    name,
-    operation: "Update",
-    apiVersion: how.apiVersion,
-    subresource: how.subresource ?? "",
-    time: kubeTime(how.now),
-    set,
-  };
+  const own = updater(how, name, set);
   const key = managerKey(own);
   const previous = managers.get(key);
   managers.set(key, previous ? { ...own, set: unionSets(set, previous.set) } : own);

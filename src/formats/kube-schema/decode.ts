@@ -9,8 +9,8 @@ export interface DecodeContext {
   readonly path: (string | number | MapKey)[];
   /** Unknown and duplicate fields, in order. */
   readonly strictErrors: string[];
-  /** The innermost struct, for error texts. */
-  struct?: string;
+  /** The innermost struct with a field that is being read, for error texts. */
+  struct?: StructSchema | undefined;
 }
 
 interface MapKey {
@@ -68,15 +68,13 @@ function decodeFields(schema: StructSchema, value: unknown, context: DecodeConte
     const field = schema.fields.get(key);
     if (!field) unknownField(context);
     else {
-      // Go names the struct that the field belongs to (encoding/json, UnmarshalTypeError).
-      context.struct = schema.goName.slice(schema.goName.indexOf(".") + 1);
+      context.struct = schema;
       const decoded = decodeValue(field.type, value[key], context);
       if (decoded !== undefined && !(omitsEmpty(field) && isEmpty(decoded))) out[key] = decoded;
     }
     context.path.pop();
   }
-  if (outer === undefined) delete context.struct;
-  else context.struct = outer;
+  context.struct = outer;
   return addZeroFields(schema, out);
 }
 
@@ -91,13 +89,24 @@ function isEmpty(value: unknown): boolean {
 
 /** Fields that Go writes even when they were not given: required ones and structs that are no pointers. */
 function addZeroFields(schema: StructSchema, out: Record<string, unknown>): object {
-  for (const field of schema.fields.values()) {
-    if (field.pointer || Object.hasOwn(out, field.name)) continue;
-    if (field.type.kind !== "struct" && !field.required && !field.alwaysEncoded) continue;
-    const zero = zeroValue(field.type);
-    if (zero !== undefined) out[field.name] = zero;
+  for (const { name, type } of everWritten(schema)) {
+    if (Object.hasOwn(out, name)) continue;
+    const zero = zeroValue(type);
+    if (zero !== undefined) out[name] = zero;
   }
   return out;
+}
+
+const written = new WeakMap<StructSchema, readonly FieldSchema[]>();
+
+function everWritten(schema: StructSchema): readonly FieldSchema[] {
+  const known = written.get(schema);
+  if (known) return known;
+  const fields = [...schema.fields.values()].filter(
+    ({ pointer, type, required, alwaysEncoded }) => !pointer && (type.kind === "struct" || required || alwaysEncoded),
+  );
+  written.set(schema, fields);
+  return fields;
 }
 
 /** Go's zero value as it is encoded; undefined where that would be null, except lists, which are empty here. */
@@ -198,8 +207,13 @@ function mismatch(value: unknown, goName: string, context: DecodeContext | undef
   const found = literal ?? (Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value);
   // encoding/json keeps neither indexes nor map keys.
   const names = context?.path.filter((part) => typeof part === "string").join(".");
-  const target = context?.struct ? `Go struct field ${context.struct}.${names}` : "Go value";
+  const target = context?.struct ? `Go struct field ${goStruct(context.struct)}.${names}` : "Go value";
   return new GantryError("invalid", `json: cannot unmarshal ${found} into ${target} of type ${goName}`);
+}
+
+/** The struct that the field belongs to, as Go names it (encoding/json, UnmarshalTypeError). */
+function goStruct({ goName }: StructSchema): string {
+  return goName.slice(goName.indexOf(".") + 1);
 }
 
 function unknownField(context: DecodeContext): void {

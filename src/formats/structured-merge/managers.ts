@@ -48,15 +48,23 @@ export function readManagers(entries: readonly ManagedFieldsEntry[], stored: boo
 export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   return capped([...managers.values()].filter(({ set }) => !isEmptySet(set)))
     .sort(byAge)
-    .map(({ name, operation, apiVersion, subresource, time, set, fieldsV1 }) => ({
-      manager: name,
-      operation,
-      apiVersion,
-      ...(time === undefined ? {} : { time }),
-      fieldsType: "FieldsV1",
-      fieldsV1: fieldsV1 ?? encodeFieldsV1(set),
-      ...(subresource === "" ? {} : { subresource }),
-    }));
+    .map((manager) => managerEntry(manager, manager.fieldsV1 ?? encodeFieldsV1(manager.set)));
+}
+
+/** An owner's entry, with the document of its fields. */
+export function managerEntry(
+  { name, operation, apiVersion, subresource, time }: Manager,
+  fieldsV1: NonNullable<ManagedFieldsEntry["fieldsV1"]>,
+): ManagedFieldsEntry {
+  return {
+    manager: name,
+    operation,
+    apiVersion,
+    ...(time === undefined ? {} : { time }),
+    fieldsType: "FieldsV1",
+    fieldsV1,
+    ...(subresource === "" ? {} : { subresource }),
+  };
 }
 
 function byAge(a: Manager, b: Manager): number {

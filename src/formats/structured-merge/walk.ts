@@ -12,7 +12,7 @@ export function fieldsOf(value: unknown, shape: Shape): FieldSet {
 }
 
 /** Where a walk is: an element and what it lies in; undefined at the root. */
-interface Place {
+export interface Place {
   readonly above: Place | undefined;
   readonly element: string;
 }
@@ -23,7 +23,7 @@ function pathOf(place: Place | undefined): string[] {
   return path.reverse();
 }
 
-function elementOf(shape: ListShape, item: unknown, place: Place | undefined): string {
+export function elementOf(shape: ListShape, item: unknown, place: Place | undefined): string {
   return elementAt(shape, item, () => pathOf(place));
 }
 
@@ -50,7 +50,7 @@ function collect(value: unknown, shape: Shape, set: MutableFieldSet, place: Plac
   }
 }
 
-const LEAF: Shape = { kind: "leaf", schema: undefined };
+export const LEAF: Shape = { kind: "leaf", schema: undefined };
 
 export interface Comparison {
   readonly added: FieldSet;
@@ -99,14 +99,14 @@ function wholeOf(value: unknown, shape: Shape, set: MutableFieldSet, place: Plac
   }
 }
 
-function isHollow(value: unknown): boolean {
+export function isHollow(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
   return isJsonObject(value) && Object.keys(value).length === 0;
 }
 
 /** A value that does not have its schema's form is compared as a whole. */
-function clash(before: unknown, after: unknown, shape: Shape): boolean {
+export function clash(before: unknown, after: unknown, shape: Shape): boolean {
   const fits = (value: unknown): boolean =>
     value === undefined || value === null || (shape.kind === "list" ? Array.isArray(value) : isJsonObject(value));
   return !fits(before) || !fits(after);
@@ -150,7 +150,8 @@ function compareLists(
   }
 }
 
-function indexItems(list: unknown, shape: ListShape, place: Place | undefined): Map<string, unknown[]> {
+/** A list's items by their path element; several where they share a key. */
+export function indexItems(list: unknown, shape: ListShape, place: Place | undefined): Map<string, unknown[]> {
   const index = new Map<string, unknown[]>();
   for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
     const element = elementOf(shape, item, place);
