@@ -58,6 +58,31 @@ describe("sqlite store file", () => {
     assert.equal(next.kind === "committed" && next.revision, 13);
   });
 
+  it("serves before its past is read, in order all the same", async (t) => {
+    const path = join(folder(t), "store.db");
+    const before = await openSqliteStore(path);
+    const value = "x".repeat(4000);
+    await Promise.all(Array.from({ length: 2000 }, (_, index) => put(before, `/r/a/${index % 100}`, value + index)));
+    await before.close();
+
+    const store = await openSqliteStore(path);
+    t.after(() => store.close());
+    const revisions: number[] = [];
+    store.watch("/r/a/", 500, (events) => revisions.push(...events.map((event) => event.revision)));
+    const [, then, page] = await Promise.all([
+      put(store, "/r/a/1", "new"),
+      store.get("/r/a/1", 1000),
+      store.range("/r/a/", { revision: 50 }),
+    ]);
+    assert.equal(String(then?.value), value + 901);
+    assert.equal(page.items.length, 50);
+    await turn();
+    assert.deepEqual(
+      revisions,
+      Array.from({ length: 1501 }, (_, index) => 501 + index),
+    );
+  });
+
   it("drops what expired while it was closed", async (t) => {
     const path = join(folder(t), "store.db");
     const before = await openSqliteStore(path);

@@ -1,11 +1,11 @@
 import { Worker } from "node:worker_threads";
 import { systemClock, type Clock } from "#base/clock.ts";
-import { storeCore, type CoreState } from "./core/core.ts";
+import { storeCore } from "./core/core.ts";
 import { expiry, type Expiry } from "./core/expiry.ts";
 import type { HistoryLimits } from "./core/history.ts";
 import { DEFAULT_HISTORY } from "./memory.ts";
 import { groupCommit } from "./sqlite/group-commit.ts";
-import { loadState, type LoadedRow } from "./sqlite/load.ts";
+import { loadState, type LoadedState } from "./sqlite/load.ts";
 import type { WorkerOptions } from "./sqlite/messages.ts";
 import type { Store } from "./store.ts";
 
@@ -26,7 +26,8 @@ export interface SqliteStoreOptions {
 
 /**
  * The store in one SQLite file (WAL, synchronous=FULL), owned by a worker thread. The whole current state is in memory,
- * so reads never wait for the disk; all writes that arrive while a commit runs go into the next one.
+ * so reads never wait for the disk; all writes that arrive while a commit runs go into the next one. Just opened, it reads
+ * its past still: reads of it, watches from it, and writes wait for that.
  * Fails with `unavailable` when the file is in use by another process or cannot be opened.
  */
 export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<SqliteStore> {
@@ -37,12 +38,7 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions 
   return sqliteStore(worker, path, state, options);
 }
 
-function sqliteStore(
-  worker: Worker,
-  path: string,
-  state: CoreState & { entries: readonly LoadedRow[] },
-  options: SqliteStoreOptions,
-): SqliteStore {
+function sqliteStore(worker: Worker, path: string, state: LoadedState, options: SqliteStoreOptions): SqliteStore {
   const clock = options.clock ?? systemClock;
   const core = storeCore(options.history ?? DEFAULT_HISTORY, options.onError ?? rethrowLater, state);
   const writer = groupCommit({
@@ -63,9 +59,10 @@ function sqliteStore(
       writer.commit({ kind: "delete", key, expect: modRevision }).catch(options.onError ?? (() => undefined));
     },
   );
-  for (const { entry, ttlMs, writtenAtMs } of state.entries) {
-    if (ttlMs !== undefined) lifetimes.track(entry, ttlMs, writtenAtMs);
-  }
+  for (const { entry, ttlMs, writtenAtMs } of state.lifetimes) lifetimes.track(entry, ttlMs, writtenAtMs);
+  /** The present is there from the start. */
+  const past = (revision = core.revision): Promise<void> | undefined =>
+    revision < core.revision ? core.pastLoaded : undefined;
   return {
     get revision() {
       return core.revision;
@@ -73,8 +70,16 @@ function sqliteStore(
     get compactedRevision() {
       return core.compactedRevision;
     },
-    get: async (key, revision) => core.get(key, revision),
-    range: async (prefix, range) => core.range(prefix, range),
+    async get(key, revision) {
+      const waits = past(revision);
+      if (waits) await waits;
+      return core.get(key, revision);
+    },
+    async range(prefix, range) {
+      const waits = past(range?.revision);
+      if (waits) await waits;
+      return core.range(prefix, range);
+    },
     commit: (operation) => writer.commit(operation),
     snapshot: (target) => writer.snapshot(target),
     watch: (prefix, fromRevision, onEvents) => core.watch(prefix, fromRevision, onEvents),

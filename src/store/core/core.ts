@@ -2,14 +2,18 @@ import type { KeyValue, Operation, RangeOptions, RangeResult, StoreEvent, Watch 
 import { fanOut } from "./fan-out.ts";
 import type { HistoryLimits } from "./history.ts";
 import { retention, type RetainedState } from "./retention.ts";
-import { sortedKeys } from "./sorted-keys.ts";
+import { sortedKeys, type SortedKeys } from "./sorted-keys.ts";
 import { staging, type Staged, type StageResult } from "./staging.ts";
 
 export type { Staged, StageResult };
 
 /** What a backend has on disk, to start from. */
 export interface CoreState extends RetainedState {
-  readonly entries: Iterable<{ readonly entry: KeyValue; readonly ttlMs: number | undefined }>;
+  /** What there is now; the core's from then on. */
+  readonly entries: Map<string, KeyValue>;
+  readonly keys: SortedKeys;
+  /** The retained changes that led there, oldest first. No operation may be applied before they are here. */
+  readonly past: Promise<readonly StoreEvent[]>;
 }
 
 /** The decisions of a store without its disk: shared by every local backend. */
@@ -17,6 +21,8 @@ export interface StoreCore {
   readonly revision: number;
   readonly compactedRevision: number;
   readonly shortLivedDirectories: ReadonlySet<string>;
+  /** Until it is kept, nothing may be asked of the past but by `watch`, which waits for it. Rejects as the state's `past` does. */
+  readonly pastLoaded: Promise<void>;
   get(key: string, revision?: number): KeyValue | undefined;
   range(prefix: string, options?: RangeOptions): RangeResult;
   watch(prefix: string, fromRevision: number, onEvents: (events: readonly StoreEvent[]) => void): Watch;
@@ -31,16 +37,19 @@ export interface StoreCore {
 }
 
 export function storeCore(limits: HistoryLimits, onError: (error: unknown) => void, state?: CoreState): StoreCore {
-  const entries = new Map<string, KeyValue>();
-  const keys = sortedKeys();
+  const entries = state?.entries ?? new Map<string, KeyValue>();
+  const keys = state?.keys ?? sortedKeys();
   const watchers = fanOut(onError);
   const retained = retention(limits, state);
   let revision = state?.revision ?? 0;
   const pending = staging(entries, retained, revision);
-  for (const { entry } of state?.entries ?? []) {
-    entries.set(entry.key, entry);
-    keys.add(entry.key);
-  }
+  let isPastLoaded = state === undefined;
+  const pastLoaded = (state?.past ?? Promise.resolve([])).then((events) => {
+    retained.load(events);
+    isPastLoaded = true;
+  });
+  // Whoever needs the past hears of its loss.
+  pastLoaded.catch(() => undefined);
   const lookup = (key: string): KeyValue | undefined => entries.get(key);
   const show = ({ event, ttlMs }: Staged): void => {
     if (event.current) {
@@ -64,6 +73,7 @@ export function storeCore(limits: HistoryLimits, onError: (error: unknown) => vo
     get shortLivedDirectories() {
       return retained.shortLivedDirectories;
     },
+    pastLoaded,
     get(key, at = revision) {
       if (at >= revision) return entries.get(key);
       retained.check(key, at);
@@ -78,7 +88,9 @@ export function storeCore(limits: HistoryLimits, onError: (error: unknown) => vo
     },
     watch(prefix, fromRevision, onEvents) {
       retained.check(prefix, fromRevision);
-      return watchers.add(prefix, fromRevision, revision, retained.after(fromRevision, prefix), onEvents);
+      const backlog = (): StoreEvent[] => retained.after(fromRevision, prefix);
+      const soon = isPastLoaded || fromRevision >= revision ? backlog() : pastLoaded.then(backlog);
+      return watchers.add(prefix, fromRevision, revision, soon, onEvents);
     },
     stage: pending.stage,
     apply(batch) {

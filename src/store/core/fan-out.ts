@@ -2,6 +2,9 @@ import type { StoreEvent, Watch } from "../store.ts";
 
 type Listener = (events: readonly StoreEvent[]) => void;
 
+/** Nothing may be published before a backlog that is still to come. */
+type Backlog = readonly StoreEvent[] | Promise<readonly StoreEvent[]>;
+
 interface Watcher {
   /** Events up to here were delivered, or are not wanted. */
   since: number;
@@ -14,8 +17,8 @@ interface Watcher {
  * so that what one computes from it (an encoding) the others can share.
  */
 export interface FanOut {
-  /** Subscribes to what comes after `since`; `backlog` (events up to now, after `since`) is delivered first, soon. */
-  add(prefix: string, since: number, now: number, backlog: readonly StoreEvent[], onEvents: Listener): Watch;
+  /** Subscribes to what comes after `since`; `backlog` (events up to now, after `since`) is delivered first, soon, or once it is here. */
+  add(prefix: string, since: number, now: number, backlog: Backlog, onEvents: Listener): Watch;
   /** Queues changes; all queued in one turn of the event loop are delivered as one batch. */
   publish(events: readonly StoreEvent[]): void;
   close(): void;
@@ -58,7 +61,8 @@ export function fanOut(onError: (error: unknown) => void): FanOut {
       const watchers = byPrefix.get(prefix) ?? new Set();
       byPrefix.set(prefix, watchers.add(watcher));
       // The backlog goes out before any later batch: microtasks run before the next turn's flush.
-      if (backlog.length > 0) queueMicrotask(() => call(watcher, backlog));
+      if (backlog instanceof Promise) backlog.then((events) => call(watcher, events), onError);
+      else if (backlog.length > 0) queueMicrotask(() => call(watcher, backlog));
       return {
         close() {
           watcher.closed = true;

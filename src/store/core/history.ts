@@ -4,6 +4,8 @@ import type { StoreEvent } from "../store.ts";
 export interface History {
   readonly length: number;
   append(event: StoreEvent): void;
+  /** Takes what was kept before, oldest first, whole: what is beyond the limits goes with the next event. */
+  load(kept: readonly StoreEvent[]): void;
   /** Events with a revision above `revision`, oldest first. */
   after(revision: number): StoreEvent[];
   /** Drops events up to `revision`. */
@@ -51,6 +53,11 @@ export function boundedHistory(limits: HistoryLimits, onDrop: (event: StoreEvent
       events.push(event);
       bytes += sizeOf(event);
       while (events.length - head > limits.events || (bytes > limits.bytes && events.length > head)) drop();
+    },
+    load(kept) {
+      events = [...kept, ...events.slice(head)];
+      head = 0;
+      for (const event of kept) bytes += sizeOf(event);
     },
     after: (revision) => events.slice(indexAfter(revision)),
     compact(revision) {

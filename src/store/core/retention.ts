@@ -15,12 +15,13 @@ export interface Retention {
   /** Changes under `prefix` after `revision`, in order. */
   after(revision: number, prefix: string): StoreEvent[];
   compact(revision: number): void;
+  /** What was retained when the store was last open, oldest first; before anything is recorded. */
+  load(events: readonly StoreEvent[]): void;
 }
 
 export interface RetainedState {
   readonly revision: number;
   readonly compactedRevision: number;
-  readonly history: Iterable<StoreEvent>;
   /** Their history did not survive the last restart. */
   readonly shortLivedDirectories: Iterable<string>;
 }
@@ -32,7 +33,6 @@ export function retention(limits: HistoryLimits, state: RetainedState | undefine
   const floors = new Map<string, number>();
   const lasting = boundedHistory(limits, (event) => (compacted = Math.max(compacted, event.revision)));
   const brief = boundedHistory(SHORT_LIVED_HISTORY, (event) => floors.set(directoryOf(event.key), event.revision));
-  for (const event of state?.history ?? []) lasting.append(event);
   for (const directory of state?.shortLivedDirectories ?? []) floors.set(directory, state?.revision ?? 0);
   const floorOf = (prefix: string): number => {
     let floor = compacted;
@@ -71,6 +71,7 @@ export function retention(limits: HistoryLimits, state: RetainedState | undefine
       brief.compact(revision);
       compacted = Math.max(compacted, revision);
     },
+    load: (events) => lasting.load(events.filter((event) => event.revision > compacted)),
   };
 }
 

@@ -22,6 +22,7 @@ const PAGE_BYTES = 4096;
 export interface Database {
   meta(name: string): string | undefined;
   entries(): Generator<Row>;
+  /** Newest first. */
   history(): Generator<Row>;
   commit(message: CommitMessage): void;
   /** Copies what is committed into a new file (0600), complete or not there at all. */
@@ -48,11 +49,12 @@ export function openDatabase(path: string, maxBytes: number | undefined): Databa
       return value === undefined || value === null ? undefined : String(value);
     },
     *entries() {
-      for (const row of db.prepare("SELECT * FROM current").iterate()) yield entryOf(row, row["written_at_ms"]);
+      const columns = "key, value, create_revision, mod_revision, ttl_ms, written_at_ms";
+      for (const row of arrays(db, `SELECT ${columns} FROM current`)) yield rowOf(row);
     },
     *history() {
-      for (const row of db.prepare("SELECT * FROM history ORDER BY revision").iterate())
-        yield entryOf(row, row["revision"]);
+      const columns = "key, value, create_revision, mod_revision, NULL, revision";
+      for (const row of arrays(db, `SELECT ${columns} FROM history ORDER BY revision DESC`)) yield rowOf(row);
     },
     commit(message) {
       try {
@@ -148,14 +150,29 @@ function write(statements: Statements, row: Row): void {
   }
 }
 
-function entryOf(row: Record<string, unknown>, stamp: unknown): Row {
-  const value = row["value"];
+type Columns = readonly [
+  key: string,
+  value: Uint8Array | null,
+  createRevision: number | null,
+  modRevision: number | null,
+  ttlMs: number | null,
+  stamp: number | null,
+];
+
+/** Rows as arrays, which cost half of what objects do. */
+function arrays(db: DatabaseSync, query: string): Iterable<Columns> {
+  const statement = db.prepare(query);
+  statement.setReturnArrays(true);
+  return statement.iterate() as Iterable<unknown> as Iterable<Columns>;
+}
+
+function rowOf([key, value, createRevision, modRevision, ttlMs, stamp]: Columns): Row {
   return {
-    key: String(row["key"]),
-    value: value instanceof Uint8Array ? value : undefined,
-    createRevision: Number(row["create_revision"] ?? 0),
-    modRevision: Number(row["mod_revision"] ?? 0),
-    ttlMs: row["ttl_ms"] === null || row["ttl_ms"] === undefined ? undefined : Number(row["ttl_ms"]),
-    stamp: Number(stamp ?? 0),
+    key,
+    value: value ?? undefined,
+    createRevision: createRevision ?? 0,
+    modRevision: modRevision ?? 0,
+    ttlMs: ttlMs ?? undefined,
+    stamp: stamp ?? 0,
   };
 }

@@ -32,6 +32,8 @@ export type FromWorker =
       readonly compactedRevision: number;
       readonly shortLivedDirectories: readonly string[];
     }
+  /** History, newest first, is what comes between `ready` and this. */
+  | { readonly kind: "loaded" }
   | { readonly kind: "committed" }
   | { readonly kind: "snapshotted"; readonly path: string; readonly error?: string }
   | { readonly kind: "failed"; readonly message: string; readonly full: boolean }

@@ -28,13 +28,18 @@ export function packRows(rows: readonly Row[]): PackedRows {
   const numbers = new Float64Array(rows.length * NUMBERS_PER_ROW);
   const bytes = new Uint8Array(rows.reduce((total, row) => total + (row.value?.byteLength ?? 0), 0));
   let offset = 0;
-  rows.forEach((row, index) => {
-    const length = row.value?.byteLength ?? ABSENT;
-    numbers.set([length, row.createRevision, row.modRevision, row.ttlMs ?? ABSENT, row.stamp], index * NUMBERS_PER_ROW);
-    if (!row.value) return;
-    bytes.set(row.value, offset);
-    offset += row.value.byteLength;
-  });
+  let at = 0;
+  for (const { value, createRevision, modRevision, ttlMs, stamp } of rows) {
+    numbers[at] = value?.byteLength ?? ABSENT;
+    numbers[at + 1] = createRevision;
+    numbers[at + 2] = modRevision;
+    numbers[at + 3] = ttlMs ?? ABSENT;
+    numbers[at + 4] = stamp;
+    at += NUMBERS_PER_ROW;
+    if (!value) continue;
+    bytes.set(value, offset);
+    offset += value.byteLength;
+  }
   return { keys: rows.map((row) => row.key), numbers, bytes };
 }
 
@@ -43,9 +48,18 @@ export function unpackRows({ keys, numbers, bytes }: PackedRows): Row[] {
   let offset = 0;
   return keys.map((key, index) => {
     const at = index * NUMBERS_PER_ROW;
-    const [length = ABSENT, createRevision = 0, modRevision = 0, ttlMs = ABSENT, stamp = 0] = numbers.subarray(at);
+    const number = (column: number): number => numbers[at + column] ?? ABSENT;
+    const length = number(0);
+    const ttlMs = number(3);
     const value = length === ABSENT ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);
     if (value) offset += length;
-    return { key, value, createRevision, modRevision, ttlMs: ttlMs === ABSENT ? undefined : ttlMs, stamp };
+    return {
+      key,
+      value,
+      createRevision: number(1),
+      modRevision: number(2),
+      ttlMs: ttlMs === ABSENT ? undefined : ttlMs,
+      stamp: number(4),
+    };
   });
 }

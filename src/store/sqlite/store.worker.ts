@@ -34,13 +34,18 @@ function postRows(kind: "entries" | "history", rows: Iterable<Row>): void {
 
 function load(database: Database): void {
   postRows("entries", database.entries());
-  postRows("history", database.history());
   post({
     kind: "ready",
     revision: Number(database.meta("revision") ?? 0),
     compactedRevision: Number(database.meta("compactedRevision") ?? 0),
     shortLivedDirectories: JSON.parse(database.meta("shortLivedDirectories") ?? "[]") as string[],
   });
+}
+
+/** The store is open by now: a past that cannot be read ends the thread, and with it the store. */
+function loadPast(database: Database): void {
+  postRows("history", database.history());
+  post({ kind: "loaded" });
 }
 
 function fail(error: unknown): void {
@@ -56,14 +61,23 @@ function snapshot(database: Database, target: string): void {
   }
 }
 
-try {
-  const database = openDatabase(path, maxBytes);
-  load(database);
-  port.on("message", (message: ToWorker) => {
+function open(): Database | undefined {
+  try {
+    const database = openDatabase(path, maxBytes);
+    load(database);
+    return database;
+  } catch (error) {
+    fail(error);
+    return undefined;
+  }
+}
+
+function serve(database: Database): void {
+  port?.on("message", (message: ToWorker) => {
     if (message.kind === "close") {
       database.close();
       post({ kind: "closed" });
-      port.close();
+      port?.close();
       return;
     }
     if (message.kind === "snapshot") return snapshot(database, message.path);
@@ -74,6 +88,10 @@ try {
       fail(error);
     }
   });
-} catch (error) {
-  fail(error);
+}
+
+const database = open();
+if (database) {
+  loadPast(database);
+  serve(database);
 }
