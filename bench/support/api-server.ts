@@ -28,7 +28,8 @@ export interface BenchServer {
 }
 
 export interface BenchServers {
-  start(flags?: readonly string[]): Promise<BenchServer>;
+  /** `bare`: without the controllers, so that `readyMs` is the API's own. */
+  start(flags?: readonly string[], bare?: boolean): Promise<BenchServer>;
   remove(): Promise<void>;
 }
 
@@ -56,16 +57,23 @@ export async function benchServers(): Promise<BenchServers> {
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
   const file = join(folder, "state.db");
   return {
-    start: (flags = []) => startServer(file, join(folder, "dist/index.js"), flags),
+    start: (flags = [], bare = false) => startServer(file, join(folder, "dist/index.js"), flags, bare),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
 
-async function startServer(file: string, library: string, flags: readonly string[]): Promise<BenchServer> {
-  const child = fork(join(project, "bench/support/api-victim.ts"), [file, library], {
+async function startServer(
+  file: string,
+  library: string,
+  flags: readonly string[],
+  bare: boolean,
+): Promise<BenchServer> {
+  const child = fork(join(project, "bench/support/api-victim.ts"), [file, library, ...(bare ? ["bare"] : [])], {
     execPath: join(project, "bin/node"),
     execArgv: ["--disable-warning=ExperimentalWarning", ...flags],
     cwd: join(library, "../.."),
+    // As bin/gantry has it.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(library, "../.compile-cache") },
   });
   const ready = await answer<{ url: string; kubeconfig: string; readyMs: number }>(child);
   const ask = async <T>(question: string | object): Promise<T> => {

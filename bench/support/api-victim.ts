@@ -1,15 +1,20 @@
 // The server of the API benchmark, in a process of its own: an API server on a SQLite file with the controllers, no nodes and no scheduler.
-// argv: the file, and the bundle. Says where it is once it answers; tells its memory and its longest pauses when asked, and writes CPU profiles.
+// argv: the file, the bundle, and "bare" for one without controllers. Says where it is once it answers; tells its memory and its longest pauses when asked, and writes CPU profiles.
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 import type * as Library from "../../src/main/index.ts";
 
-const [file = "", library = ""] = process.argv.slice(2);
+const [file = "", library = "", bare] = process.argv.slice(2);
 const started = performance.now();
 const { createCluster } = (await import(pathToFileURL(library).href)) as typeof Library;
-const cluster = await createCluster({ store: { file }, scheduler: false, listen: true });
+const cluster = await createCluster({
+  store: { file },
+  scheduler: false,
+  listen: true,
+  ...(bare ? { controllers: [] } : {}),
+});
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 
