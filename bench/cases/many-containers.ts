@@ -7,7 +7,6 @@ import { time, type Case, type Measurement } from "../measure.ts";
 
 export const cases: readonly Case[] = [
   { name: "many running containers: list, memory, idle cost", run: manyContainers },
-  { name: "logs: follow, and a log of 1 GB", run: logs },
 ];
 
 /** Containers that run; GANTRY_BENCH_CONTAINERS for another number. */
@@ -90,64 +89,6 @@ async function pidsWhere(matches: (command: string) => boolean): Promise<number[
 async function proportionalKib(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
-}
-
-/** Bytes of a line, and lines of the log that is read. */
-const LINE = "x".repeat(99);
-const LINES = Number(process.env["GANTRY_BENCH_LOG_LINES"] ?? 2_000_000);
-
-async function logs(): Promise<Measurement[]> {
-  const gantry = await startGantry({ flags: ["--no-kubernetes"] });
-  try {
-    await gantry.docker("load", "-i", await testImage("busybox"));
-    const socket = gantry.status.dockerSocket ?? "";
-    const body = {
-      Image: "busybox",
-      Cmd: ["sh", "-c", `yes ${LINE} | head -c ${LINES * (LINE.length + 1)}`],
-      HostConfig: { NetworkMode: "none" },
-    };
-    const { Id } = JSON.parse(await call(socket, "POST", "/containers/create", body)) as { Id: string };
-    const began = performance.now();
-    await call(socket, "POST", `/containers/${Id}/start`);
-    const followed = await drain(socket, `/containers/${Id}/logs?stdout=1&follow=1`);
-    const followSeconds = (performance.now() - began) / 1000;
-    const read: number[] = [];
-    for (let index = 0; index < 3; index++) {
-      const started = performance.now();
-      const bytes = await drain(socket, `/containers/${Id}/logs?stdout=1`);
-      read.push(bytes / 1e6 / ((performance.now() - started) / 1000));
-    }
-    return [
-      {
-        name: "logs -f while it is written (writer included)",
-        unit: "/s",
-        values: [followed / (LINE.length + 9) / followSeconds],
-      },
-      {
-        name: "docker logs: lines",
-        unit: "/s",
-        values: read.map((rate) => (rate * 1e6) / (LINE.length + 9)),
-        goal: "500,000 /s",
-      },
-      { name: "docker logs: bytes sent", unit: "MB/s", values: read, goal: "disk speed" },
-    ];
-  } finally {
-    await gantry.stop();
-  }
-}
-
-/** Reads an answer to its end; how many bytes came. */
-function drain(socketPath: string, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path: `/v1.45${path}` }, (response) => {
-      let bytes = 0;
-      response.on("data", (chunk: Buffer) => (bytes += chunk.length));
-      response.on("end", () => resolve(bytes));
-      response.on("error", reject);
-    });
-    sent.on("error", reject);
-    sent.end();
-  });
 }
 
 function call(socketPath: string, method: string, path: string, body?: object): Promise<string> {

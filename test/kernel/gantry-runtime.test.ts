@@ -1,10 +1,12 @@
 /** The OCI runtime command: the life of a container as OCI runtime-spec runtime.md has it, and runc's command line. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { createCgroup } from "#linux/cgroups.ts";
 import type { OciSpec } from "#formats/oci-spec.ts";
 import { CAPABILITY_NAMES } from "../../src/containers/plan/capabilities.ts";
 import { ociRuntime, type OciRuntime } from "../support/oci-runtime.ts";
@@ -263,6 +265,38 @@ test("pause, resume, update, events; exec in a paused container is refused", { s
   runtime.ok("kill", "--all", id, "9");
   assert.deepEqual(await once(events, "exit"), [0, null]);
   runtime.ok("delete", id);
+});
+
+test("exec --cgroup: below the container's on every hierarchy, or for some controllers; nowhere else", { skip }, () => {
+  const id = runtime.id();
+  const bundle = runtime.bundle((spec) => {
+    runs("sleep", "100")(spec);
+    Object.assign(spec.linux ?? {}, { cgroupsPath: `/${id}` });
+  });
+  runtime.ok("run", "--detach", "--bundle", bundle, id);
+  const roots = readdirSync("/sys/fs/cgroup").filter((name) => existsSync(join("/sys/fs/cgroup", name, id)));
+  createCgroup(`/${id}/sub`);
+  const pidOfExec = (...flags: string[]): string => {
+    const file = join(runtime.directory, "exec.pid");
+    runtime.ok("exec", "--detach", "--pid-file", file, ...flags, id, "sleep", "100");
+    return readFileSync(file, "utf8").trim();
+  };
+  const where = (...flags: string[]): string =>
+    execFileSync("/bin/sh", ["-c", `cat /proc/$1/cgroup; kill -9 $1`, "sh", pidOfExec(...flags)], { encoding: "utf8" });
+  const all = where("--cgroup", "sub");
+  for (const line of all.trim().split("\n")) if (line.includes(id)) assert.ok(line.endsWith(`/${id}/sub`), all);
+  if (roots.includes("memory")) {
+    const some = where("--cgroup", "memory:sub", "--cgroup", "pids:sub");
+    assert.match(some, new RegExp(`:memory:/${id}/sub$`, "m"));
+    assert.match(some, new RegExp(`:pids:/${id}/sub$`, "m"));
+    assert.match(some, new RegExp(`:devices:/${id}$`, "m"));
+    assert.match(runtime.run("exec", "--cgroup", "nosuch:sub", id, "true").stderr, /unknown controller nosuch/);
+    const twice = runtime.run("exec", "--cgroup", "memory:sub", "--cgroup", "memory:sub", id, "true");
+    assert.match(twice.stderr, /named twice/);
+  }
+  assert.match(runtime.run("exec", "--cgroup", "../other", id, "true").stderr, /is not below the container's/);
+  assert.match(runtime.run("exec", "--cgroup", "missing", id, "true").stderr, /does not exist/);
+  runtime.ok("delete", "--force", id);
 });
 
 test("time, user and mount namespaces, and those of others by path", { skip }, async () => {

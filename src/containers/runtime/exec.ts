@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errorText, GantryError } from "#base/errors.ts";
 import type { OciProcess } from "#formats/oci-spec.ts";
-import { openCgroup } from "#linux/cgroups.ts";
 import { becomeLauncher } from "#linux/launcher.ts";
 import { planExec } from "../launch.ts";
 import { grantable } from "./capabilities.ts";
 import { openContainer, runningProcess, type Container } from "./container.ts";
 import type { RuntimeContext } from "./context.ts";
+import { execCgroup } from "./exec-cgroup.ts";
 import { LAUNCH_FAILED } from "./launch-failed.ts";
 import type { Flags } from "./options.ts";
 import { preservedDescriptors } from "./preserve.ts";
@@ -30,7 +30,7 @@ export function execCommand(context: RuntimeContext, flags: Flags, id: string, a
   const { spec, bundle } = container.state;
   const { ociVersion, annotations } = spec;
   const hookState = { ociVersion, id, bundle, ...(annotations && { annotations }) };
-  const plan = planExec(process, spec, { id, cgroup: execCgroup(container, flags), hookState });
+  const plan = planExec(process, spec, { id, cgroup: execCgroup(container.cgroup, flags.list("cgroup")), hookState });
   const steps = plan.steps.map(({ step }) => step).join(",");
   return becomeLauncher({
     plan,
@@ -110,17 +110,4 @@ function withCapabilities(
     effective: more(sets?.effective),
     permitted: more(sets?.permitted),
   };
-}
-
-/** A cgroup below the container's own: the same on each hierarchy, or `controller[,controller]:path`. */
-function execCgroup({ cgroup }: Container, flags: Flags): Container["cgroup"] {
-  const wanted = flags.list("cgroup");
-  if (wanted.length === 0) return cgroup;
-  const path = wanted[0] ?? "";
-  if (wanted.length > 1 || path.includes(":"))
-    throw new GantryError("unsupported", "--cgroup for single controllers is not supported", { flag: "cgroup" });
-  const below = join(cgroup.path, path);
-  if (below !== cgroup.path && !below.startsWith(`${cgroup.path}/`))
-    throw new GantryError("invalid", `--cgroup ${path} is not below the container's`, { flag: "cgroup" });
-  return openCgroup(below);
 }
