@@ -6,6 +6,7 @@ import { documentOf, type Document } from "../registry/document.ts";
 import { keyOf, prefixOf } from "../registry/keys.ts";
 import { atLeast, listRevision } from "../registry/revisions.ts";
 import { matcherOf, type Matcher } from "../registry/selection.ts";
+import { turnTaker } from "../registry/turns.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { expired, failure } from "../status.ts";
 
@@ -68,11 +69,14 @@ async function page(
   const documents: Document[] = [];
   let revision = at;
   let after = start;
+  const takeTurns = turnTaker();
   for (;;) {
     const range = await readRange(api, prefix, limit, matcher, revision, after);
     revision ??= range.revision;
     for (const [index, entry] of range.items.entries()) {
       after = entry.key;
+      const others = takeTurns();
+      if (others) await others;
       const document = documentOf(entry);
       if (!matcher.matches(document)) continue;
       documents.push(document);
