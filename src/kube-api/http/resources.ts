@@ -14,10 +14,10 @@ import { serveLogs } from "../streaming/logs.ts";
 import { contentType, parseBody, readBody, readObjectBody, readOptionalBody } from "./body.ts";
 import { header } from "./exchange.ts";
 import type { RequestPath } from "./path.ts";
-import { listMetadata, listParts, objectBytes } from "./present.ts";
+import { listParts, objectBytes } from "./present.ts";
 import { deleteOptions, dryRun, fieldManager, fieldValidation, isTrue, listOptions, watchOptions } from "./query.ts";
 import { replyBytes, replyValue, type Reply } from "./respond.ts";
-import { tableOf, type IncludeObject } from "./tables.ts";
+import { tableOf, tableParts, type IncludeObject } from "./tables.ts";
 import { streamWatch } from "./watch-stream.ts";
 
 export type ResourcePath = RequestPath & { kind: "resource" };
@@ -173,8 +173,7 @@ async function replyList(
   list: DocumentList,
 ): Promise<void> {
   if (reply.form.as !== "Table") return replyBytes(reply, 200, listParts(definition, list, reply.form.as));
-  const objects = list.documents.map((document) => fromStored(definition, document.object));
-  await replyValue(reply, 200, tableOf(definition, objects, listMetadata(list), includeObject(query), api.clock.now()));
+  await replyBytes(reply, 200, await tableParts(definition, list, includeObject(query), api.clock.now()));
 }
 
 async function serveCreate({ api, service }: ResourceServer, request: ResourceRequest, ref: ObjectRef): Promise<void> {

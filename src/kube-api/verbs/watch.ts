@@ -1,11 +1,12 @@
 import { isGantryError } from "#base/errors.ts";
-import type { StoreEvent } from "#store/store.ts";
+import type { RangeResult, StoreEvent } from "#store/store.ts";
 import type { Api } from "../api.ts";
 import type { WatchOptions } from "../options.ts";
 import { deletedDocument, documentOf, type Document } from "../registry/document.ts";
 import { prefixOf } from "../registry/keys.ts";
 import { atLeast, parseRevision } from "../registry/revisions.ts";
 import { matcherOf, type Matcher } from "../registry/selection.ts";
+import { turnTaker } from "../registry/turns.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { expired, invalid } from "../status.ts";
 
@@ -36,21 +37,29 @@ export async function watch(
   const requested = parseRevision(options.resourceVersion);
   const streaming = options.sendInitialEvents === true;
   if (streaming && requested > 0) await atLeast(api, requested);
-  let from = requested;
-  if (streaming || requested === 0) {
-    const { items, revision } = await api.store.range(prefix);
-    from = revision;
-    if (options.sendInitialEvents !== false)
-      onNotices(
-        initialNotices(items.map(documentOf), matcher, revision, streaming && options.allowWatchBookmarks === true),
-      );
-  }
+  const present = streaming || requested === 0 ? await api.store.range(prefix) : undefined;
+  const from = present?.revision ?? requested;
   let seen = from;
-  const inner = start(api, prefix, from, (events) => {
+  const deliver = (events: readonly StoreEvent[]): void => {
     seen = events.at(-1)?.revision ?? seen;
     const notices = noticesOf(events, matcher);
     if (notices.length > 0) onNotices(notices);
-  });
+  };
+  if (!present || options.sendInitialEvents === false) {
+    const inner = start(api, prefix, from, deliver);
+    return { revision: () => Math.max(seen, from), close: () => inner.close() };
+  }
+  // Changes that come while the present is told wait for its end.
+  let early: (readonly StoreEvent[])[] | undefined = [];
+  const inner = start(api, prefix, from, (events) => (early ? void early.push(events) : deliver(events)));
+  try {
+    await tellPresent(present, matcher, streaming && options.allowWatchBookmarks === true, onNotices);
+    for (const events of early) deliver(events);
+    early = undefined;
+  } catch (error) {
+    inner.close();
+    throw error;
+  }
   return { revision: () => Math.max(seen, from), close: () => inner.close() };
 }
 
@@ -63,17 +72,29 @@ function start(api: Api, prefix: string, from: number, onEvents: (events: readon
   }
 }
 
-function initialNotices(
-  documents: readonly Document[],
+const NOTICES_AT_ONCE = 500;
+
+/** The objects there are, in one batch; many of them in many batches, with turns for others between. */
+async function tellPresent(
+  { items, revision }: RangeResult,
   matcher: Matcher,
-  revision: number,
   bookmark: boolean,
-): Notice[] {
-  const notices: Notice[] = documents
-    .filter((document) => matcher.matches(document))
-    .map((document) => ({ type: "ADDED", document }));
-  if (bookmark) notices.push({ type: "BOOKMARK", revision, initialEventsEnd: true });
-  return notices;
+  onNotices: (notices: readonly Notice[]) => void,
+): Promise<void> {
+  const takeTurns = turnTaker();
+  let batch: Notice[] = [];
+  for (const entry of items) {
+    const others = takeTurns();
+    if (batch.length >= NOTICES_AT_ONCE || (others && batch.length > 0)) {
+      onNotices(batch);
+      batch = [];
+    }
+    if (others) await others;
+    const document = documentOf(entry);
+    if (matcher.matches(document)) batch.push({ type: "ADDED", document });
+  }
+  if (bookmark) batch.push({ type: "BOOKMARK", revision, initialEventsEnd: true });
+  onNotices(batch);
 }
 
 const plain = new WeakMap<readonly StoreEvent[], readonly Notice[]>();
