@@ -28,6 +28,8 @@ export interface BenchServer {
 }
 
 export interface BenchServers {
+  /** Their store, for who fills it before the first starts. */
+  readonly file: string;
   /** `bare`: without the controllers, so that `readyMs` is the API's own. */
   start(flags?: readonly string[], bare?: boolean): Promise<BenchServer>;
   remove(): Promise<void>;
@@ -57,6 +59,7 @@ export async function benchServers(): Promise<BenchServers> {
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
   const file = join(folder, "state.db");
   return {
+    file,
     start: (flags = [], bare = false) => startServer(file, join(folder, "dist/index.js"), flags, bare),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
