@@ -117,6 +117,10 @@ describe("an engine that is opened again", () => {
     const plain = await t.run(["sleep", "1000"], { stopTimeoutSeconds: 0 });
     const policy = await t.run(["sleep", "1000"], { stopTimeoutSeconds: 0, restartPolicy: { kind: "unless-stopped" } });
     await t.engine.stopAll();
+    // Nobody would remove its cgroup after the daemon's end.
+    const { cgroupParent } = t.engine.get(plain.id).config;
+    for (const hierarchy of readdirSync("/sys/fs/cgroup"))
+      assert.ok(!existsSync(join("/sys/fs/cgroup", hierarchy, cgroupParent, plain.id)), hierarchy);
     assert.deepEqual([statusOf(plain.id), statusOf(policy.id)], ["exited", "exited"]);
     await t.reopen();
     await until("back by its policy", () => statusOf(policy.id) === "running");

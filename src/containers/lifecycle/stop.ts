@@ -122,6 +122,8 @@ export async function stopAll(context: EngineContext, longestSeconds = 10): Prom
       ),
     ),
   );
+  // An end is told before the shim and the cgroup are gone, which nobody would see to after this process.
+  await Promise.all(up.map(({ id }) => context.serial.run(id, async () => undefined)));
 }
 
 /** Seconds that a container may take to stop, by its own wish. */
