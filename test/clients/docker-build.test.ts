@@ -245,7 +245,7 @@ describe("errors", () => {
   test("what cannot be done is refused by name", async () => {
     assert.match(
       (await failing("FROM busybox\nRUN --security=insecure true")).stderr,
-      /RUN --security=insecure is not supported/,
+      /security\.insecure is not allowed/,
     );
     assert.match((await failing("FROM busybox", {}, "--squash")).stderr, /squash/);
     assert.match(
