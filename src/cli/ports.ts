@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly evictionSoft?: string;
   readonly evictionSoftGracePeriod?: string;
   readonly evictionPressureTransitionPeriod?: string;
+  /** A file with a KubeletConfiguration, for all nodes of this machine. */
+  readonly kubeletConfig?: string;
   /** Addresses of further nodes. */
   readonly nodeCidr?: string;
   /** Only the Docker side, only the Kubernetes side, or both. */

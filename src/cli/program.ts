@@ -31,6 +31,7 @@ interface UpFlags {
   evictionSoft?: string;
   evictionSoftGracePeriod?: string;
   evictionPressureTransitionPeriod?: string;
+  kubeletConfig?: string;
   docker: boolean;
   kubernetes: boolean;
   logLevel: string;
@@ -127,8 +128,14 @@ function addUpFlags(command: Command): Command {
   return command
     .option("-d, --detach", "start in the background and return when it is ready")
     .option("--bip <cidr>", "address and subnet of the default Docker bridge (172.17.0.1/16)")
-    .option("--pod-cidr <cidr>", "addresses for pods (10.244.0.0/16); with IPv6 as well: 10.244.0.0/16,fd00:10:244::/48")
-    .option("--service-cidr <cidr>", "addresses for services (10.96.0.0/16); with IPv6 as well: 10.96.0.0/16,fd00:10:96::/108")
+    .option(
+      "--pod-cidr <cidr>",
+      "addresses for pods (10.244.0.0/16); with IPv6 as well: 10.244.0.0/16,fd00:10:244::/48",
+    )
+    .option(
+      "--service-cidr <cidr>",
+      "addresses for services (10.96.0.0/16); with IPv6 as well: 10.96.0.0/16,fd00:10:96::/108",
+    )
     .option("--api-address <ip>", "address that the Kubernetes API listens on (127.0.0.1)")
     .option("--api-port <port>", "port of the Kubernetes API (6443; 0: any free one)", portNumber)
     .option("--node-ports <range>", "ports for NodePort services (30000-32767)")
@@ -146,6 +153,10 @@ function addUpFlags(command: Command): Command {
     .option("--eviction-soft <thresholds>", "when pods are ended after a time")
     .option("--eviction-soft-grace-period <times>", "the times of --eviction-soft: memory.available=1m30s")
     .option("--eviction-pressure-transition-period <time>", "how long a node tells of a pressure that is over (5m)")
+    .option(
+      "--kubelet-config <file>",
+      "a KubeletConfiguration: shutdownGracePeriod, maxPods, staticPodPath, eviction...",
+    )
     .option("--dns <ip...>", "name servers that containers and the cluster's DNS forward to (the host's)")
     .option(
       "--userns-remap <user>",

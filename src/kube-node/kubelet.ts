@@ -22,6 +22,7 @@ import { kubeletRoutes, type RouteDeps } from "./server/routes.ts";
 import { streamTarget } from "./server/stream-routes.ts";
 import { usageReader, type UsageReader } from "./server/usage.ts";
 import { followManifests } from "./static-pods.ts";
+import { shutDownPods } from "./shutdown.ts";
 import { userRanges } from "./user-ranges.ts";
 import { nodeStreams, type NodeStreams } from "./streams/node-streams.ts";
 import { podDirectories, removePodVolumes, unmountPodVolumes } from "./volumes/pod-volumes.ts";
@@ -35,13 +36,15 @@ export interface Kubelet {
   readonly podCount: number;
   /** Tells the API how the node stands now: what it has was changed. */
   report(): void;
+  /** Ends its pods in good order, as its configuration says (`shutdown`), and takes no more. Before `close`. */
+  shutDown(): Promise<void>;
   /** Stops working; pods run on and are taken up again by the next start. */
   close(): void;
   /** After `close`, when nothing of the pods runs any more: their mounts leave the host. */
   unmountVolumes(): Promise<void>;
 }
 
-export interface KubeletDeps extends Omit<NodeDeps, "pressures" | "pulled" | "usersOf"> {
+export interface KubeletDeps extends Omit<NodeDeps, "pressures" | "pulled" | "stage" | "usersOf"> {
   /** Every capability that the kernel knows, CAP_ names. */
   readonly allCapabilities: readonly string[];
   /** What the node's HTTPS API proves itself with. */
@@ -58,6 +61,7 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
     ...parts,
     engine: nodeEngine(parts.engine, config.isFurther ? config.name : undefined),
     pressures: new Set<Pressure>(),
+    stage: { isShuttingDown: false },
     pulled: imageGc.pulled,
     usersOf: userRanges(parts.engine),
   };
@@ -83,6 +87,13 @@ export async function startKubelet(parts: KubeletDeps): Promise<Kubelet> {
       usage,
       get podCount() {
         return workers.size;
+      },
+      async shutDown() {
+        const { shutdown } = deps.config;
+        if (shutdown.totalMs === 0) return;
+        deps.stage.isShuttingDown = true;
+        report();
+        await shutDownPods({ workers, events: deps.events, clock: deps.clock }, shutdown);
       },
       close() {
         server.close();

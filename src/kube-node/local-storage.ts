@@ -21,7 +21,12 @@ export function watchLocalStorage(deps: NodeDeps, workers: PodWorkers): { close(
       const message = await outgrown(deps, pod);
       if (message === undefined || closed) continue;
       deps.events.record(pod, "Warning", "Evicted", message);
-      workers.get(pod.metadata.uid ?? "")?.evict({ reason: "Evicted", message, graceSeconds: GRACE_SECONDS });
+      workers.get(pod.metadata.uid ?? "")?.evict({
+        reason: "Evicted",
+        message,
+        graceSeconds: GRACE_SECONDS,
+        isDisruption: true,
+      });
     }
   };
   const again = (): void => {

@@ -46,23 +46,30 @@ export function nodeObject(deps: NodeDeps, now: number): Node {
 
 /** Pure but for what the kernel says of itself: the status of a healthy node. Transition times are kept while nothing changes. */
 export function nodeStatus(
-  { config, host, images, pressures }: NodeDeps,
+  { config, host, images, pressures, stage }: NodeDeps,
   before: Node | undefined,
   now: number,
 ): NonNullable<Node["status"]> {
   const has = host.capacity();
+  const pages = host.hugePages();
+  const hugePages = Object.fromEntries(
+    Array.from(pages, ([size, bytes]) => [`hugepages-${binaryQuantity(size)}`, binaryQuantity(bytes)]),
+  );
+  // What is set aside for huge pages is nobody's memory.
+  const hugeBytes = Array.from(pages.values()).reduce((sum, bytes) => sum + bytes, 0);
   const capacity = {
     cpu: cpuQuantity(has.cpuMillis),
     memory: `${Math.floor(has.memoryBytes / 1024)}Ki`,
     "ephemeral-storage": `${Math.floor(has.diskBytes / 1024)}Ki`,
     "hugepages-1Gi": "0",
     "hugepages-2Mi": "0",
+    ...hugePages,
     pods: String(config.maxPods),
   };
   return {
     capacity,
-    allocatable: capacity,
-    conditions: conditions(before, now, pressures),
+    allocatable: { ...capacity, memory: `${Math.floor((has.memoryBytes - hugeBytes) / 1024)}Ki` },
+    conditions: conditions(before, now, pressures, stage.isShuttingDown),
     addresses: [
       ...config.ips.map((address) => ({ type: "InternalIP", address })),
       { type: "Hostname", address: config.name },
@@ -89,6 +96,12 @@ export function nodeStatus(
   };
 }
 
+/** `2Mi`, `1Gi`, `0`: whole units only. */
+function binaryQuantity(bytes: number): string {
+  const unit = ["Ki", "Mi", "Gi"].findLastIndex((_, index) => bytes > 0 && bytes % 1024 ** (index + 1) === 0);
+  return unit < 0 ? String(bytes) : `${bytes / 1024 ** (unit + 1)}${["Ki", "Mi", "Gi"][unit] ?? ""}`;
+}
+
 /** `2`, `333m`: as the API writes them. */
 export function cpuQuantity(millis: number): string {
   return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
@@ -107,8 +120,16 @@ const PRESSED: readonly [Pressure, string, string][] = [
   ["PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
 ];
 
-function conditions(before: Node | undefined, now: number, pressures: ReadonlySet<Pressure>): NodeCondition[] {
+const SHUTTING_DOWN: [string, string, string, string] = ["Ready", "False", "KubeletNotReady", "node is shutting down"];
+
+function conditions(
+  before: Node | undefined,
+  now: number,
+  pressures: ReadonlySet<Pressure>,
+  isShuttingDown: boolean,
+): NodeCondition[] {
   const rows = HEALTHY.map((row) => {
+    if (row[0] === "Ready" && isShuttingDown) return SHUTTING_DOWN;
     const [type, reason, message] = PRESSED.find(([name]) => name === row[0] && pressures.has(name)) ?? [];
     return type === undefined ? row : [type, "True", reason ?? "", message ?? ""];
   });

@@ -9,6 +9,7 @@ import type { ImageStore, RootMount } from "#images/image-store.ts";
 import type { KubeClient } from "#kube-client/client.ts";
 import type { EventRecorder } from "#kube-client/events.ts";
 import type { InformerFactory } from "#kube-client/informer-factory.ts";
+import type { ShutdownGrace } from "./kubelet-configuration.ts";
 import type { EvictionConfig, Pressure } from "./eviction-thresholds.ts";
 
 /** What a node is told about itself and its cluster. */
@@ -35,6 +36,8 @@ export interface NodeConfig {
   /** Folder of static pod manifests. */
   readonly manifestFolder?: string;
   readonly maxPods: number;
+  /** How long pods may take to end before the node does. */
+  readonly shutdown: ShutdownGrace;
   /** When pods are ended because the node runs short of something. */
   readonly eviction: EvictionConfig;
   /** Where its HTTPS API listens; 0: any free port. */
@@ -60,14 +63,22 @@ export interface HostPort {
   listen(address: string, port: number): { readonly fd: number; readonly port: number };
   /** Who a process (pid in the host's namespace) runs as; undefined when it is gone. */
   userOf(pid: number): { uid: number; gid: number; supplementalGroups: number[] } | undefined;
+  /** Whether the kernel enforces AppArmor profiles. */
+  readonly appArmor: boolean;
   /** The lowest oom_score_adj that may be given: -1000, or our own where CAP_SYS_RESOURCE is missing. */
   readonly lowestOomScoreAdj: number;
   /** What the node has: the machine, or its share of it. */
   capacity(): { readonly cpuMillis: number; readonly memoryBytes: number; readonly diskBytes: number };
+  /** Whether the kernel counts huge pages: without its controller they are mounted and not limited, as containerd does it. */
+  readonly limitsHugePages: boolean;
+  /** Huge pages that the kernel has set aside: bytes, by the size of a page in bytes. */
+  hugePages(): ReadonlyMap<number, number>;
 }
 
 /** Everything that the node's parts stand on. */
 export interface NodeDeps {
+  /** The node takes no more pods: it is ending those it has. */
+  readonly stage: { isShuttingDown: boolean };
   /** What the node is short of now. */
   readonly pressures: Set<Pressure>;
   /** The users of a pod that has its own (`hostUsers: false`). */

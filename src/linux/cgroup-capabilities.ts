@@ -25,6 +25,7 @@ export interface CgroupCapabilities {
   readonly blockIoThrottle: boolean;
   readonly devices: boolean;
   readonly freezer: boolean;
+  readonly hugePages: boolean;
 }
 
 /** Looks at the files of the controllers' root directories. Nothing is kept: a few stat calls. */
@@ -57,6 +58,7 @@ function capabilitiesV1(layout: CgroupLayout): CgroupCapabilities {
     blockIoThrottle: blkio("throttle.read_bps_device"),
     devices: has("devices"),
     freezer: has("freezer"),
+    hugePages: has("hugetlb"),
   };
 }
 
@@ -82,6 +84,7 @@ function capabilitiesV2(layout: CgroupLayout): CgroupCapabilities {
     blockIoThrottle: controllers.has("io"),
     devices: true,
     freezer: true,
+    hugePages: controllers.has("hugetlb"),
   };
 }
 

@@ -1,4 +1,5 @@
 import { writeFile, mkdir, rename } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { dirname, join } from "node:path";
 import type { Logger } from "#base/logger.ts";
@@ -10,7 +11,7 @@ import type { ContainerSide } from "./container-side.ts";
 import { openControlPlane, type ControlPlane } from "./control-plane.ts";
 import { clusterDirectory } from "./snapshot.ts";
 import { nodeReadings } from "./node-readings.ts";
-import { evictionConfig } from "#kube-node/eviction-thresholds.ts";
+import { kubeletSettings } from "#kube-node/kubelet-configuration.ts";
 import { parseLabels, parseTaints } from "./node-options.ts";
 import { nodeRanges, type NodeRecords } from "./node-records.ts";
 import { startNodes, type NodeSet } from "./node-set.ts";
@@ -39,6 +40,8 @@ export interface ClusterSide {
   readonly nodes: NodeSet;
   /** Writes the cluster's objects and keys to a file. */
   saveSnapshot(target: string): Promise<void>;
+  /** Ends pods in good order where the kubelets' configuration gives them time to. Before `closeNode`. */
+  shutDownNodes(): Promise<void>;
   /** Stops the kubelet, the proxy and the name server; pods run on, and with `services` they keep finding each other. */
   closeNode(keep: { readonly services: boolean }): void;
   /** After `closeNode`, when no pod runs any more: what was made for them and for further nodes leaves the host. */
@@ -129,7 +132,7 @@ function clusterSide(
   control: ControlPlane,
   nodes: NodeSet,
   simulated: SimulatedNodes | undefined,
-  facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle" | "saveSnapshot">,
+  facts: Omit<ClusterSide, "close" | "closeNode" | "dismantle" | "saveSnapshot" | "shutDownNodes">,
 ): ClusterSide {
   let closed = false;
   const closeNode: ClusterSide["closeNode"] = (keep) => {
@@ -139,6 +142,7 @@ function clusterSide(
   return {
     ...facts,
     closeNode,
+    shutDownNodes: () => nodes.shutDown(),
     dismantle: nodes.dismantle,
     saveSnapshot: control.saveSnapshot,
     async close() {
@@ -164,6 +168,12 @@ function nodeOptions(
   bridgeName: string,
   logger: Logger,
 ): NodeSideOptions {
+  const kubelet = kubeletSettings(options.kubeletConfig && readFileSync(options.kubeletConfig, "utf8"), {
+    hard: options.evictionHard,
+    soft: options.evictionSoft,
+    softGrace: options.evictionSoftGracePeriod,
+    transition: options.evictionPressureTransitionPeriod,
+  });
   return {
     name: ownNodeName(options),
     ip: nodeAddress(addressIn(ranges.podCidr, 1)),
@@ -177,16 +187,11 @@ function nodeOptions(
     clusterDns: addressIn(ranges.serviceCidr, DNS_OFFSET),
     clusterDomain: CLUSTER_DOMAIN,
     bridgeName,
-    manifestFolder: join(places.dataDir, "manifests"),
+    manifestFolder: kubelet.staticPodPath ?? join(places.dataDir, "manifests"),
     labels: parseLabels(options.nodeLabels ?? ""),
     taints: parseTaints(options.nodeTaints ?? ""),
     sharedBy: () => 1,
-    eviction: evictionConfig({
-      hard: options.evictionHard,
-      soft: options.evictionSoft,
-      softGrace: options.evictionSoftGracePeriod,
-      transition: options.evictionPressureTransitionPeriod,
-    }),
+    kubelet,
     logger,
     ...(options.dns ? { dns: options.dns } : {}),
   };

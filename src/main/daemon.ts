@@ -203,6 +203,7 @@ function stopper(
   let stopping: Promise<void> | undefined;
   const stop = async ({ containers: withContainers, timeoutSeconds }: StopOptions): Promise<void> => {
     withdrawDefaultSocket(dockerSocket);
+    if (withContainers) await cluster?.shutDownNodes();
     // The kubelet first: it must not start again what is being stopped.
     cluster?.closeNode({ services: !withContainers });
     if (withContainers) {

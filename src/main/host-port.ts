@@ -1,9 +1,10 @@
-import { readFileSync, statfsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { lookup } from "node:dns/promises";
 import { connect, isIP, Socket } from "node:net";
 import { cpus, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { GantryError, isGantryError } from "#base/errors.ts";
+import { cgroupCapabilities } from "#linux/cgroup-capabilities.ts";
 import { openListener, openLocalConnection, openUnconnected } from "#linux/inet-sockets.ts";
 import {
   mount,
@@ -48,6 +49,9 @@ export function hostPort({ dataDir, netns, sharedBy }: HostPortOptions): HostPor
         data: sizeBytes > 0 ? `size=${sizeBytes},mode=0777` : "mode=0777",
       });
     },
+    appArmor: existsSync("/sys/kernel/security/apparmor/profiles"),
+    limitsHugePages: cgroupCapabilities().hugePages,
+    hugePages: () => hugePages(sharedBy()),
     mountImage,
     isMountPoint: (path) => statSync(path).dev !== statSync(dirname(path)).dev || isBound(path),
     unmount: (path) => void unmount(path),
@@ -66,6 +70,20 @@ function capacityShare(diskBytes: number, nodes: number): ReturnType<HostPort["c
     memoryBytes: Math.floor(totalmem() / nodes),
     diskBytes,
   };
+}
+
+const HUGE_PAGES = "/sys/kernel/mm/hugepages";
+
+/** What the kernel has set aside now, in whole pages for each node. */
+function hugePages(nodes: number): Map<number, number> {
+  const sizes = existsSync(HUGE_PAGES) ? readdirSync(HUGE_PAGES) : [];
+  return new Map(
+    sizes.map((name) => {
+      const pageBytes = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1]) * 1024;
+      const pages = Number(readFileSync(`${HUGE_PAGES}/${name}/nr_hugepages`, "utf8"));
+      return [pageBytes, Math.floor(pages / nodes) * pageBytes];
+    }),
+  );
 }
 
 /** The socket is made in the node's namespace, and connected like any other. */

@@ -41,6 +41,8 @@ export interface NodeSet {
   partition(name: string): Promise<void>;
   /** Takes it and everything on it away, also from the cluster. */
   remove(name: string): Promise<void>;
+  /** Ends the pods of all nodes in good order. Before `close`. */
+  shutDown(): Promise<void>;
   close(keep: { readonly services: boolean }): void;
   /** After `close`, when no pod runs any more: what was made on the host for the nodes leaves it. */
   dismantle(): Promise<void>;
@@ -75,6 +77,9 @@ export async function startNodes(options: NodeSetOptions): Promise<NodeSet> {
       }),
     ],
     ...verbs(parts),
+    async shutDown() {
+      await Promise.all([side, ...running.values()].map(({ kubelet }) => kubelet.shutDown()));
+    },
     close(keep) {
       side.close(keep);
       for (const node of running.values()) node.close(keep);

@@ -6,7 +6,7 @@ import { systemRandom } from "#base/random.ts";
 import { ALL_CAPABILITIES } from "#formats/docker-capabilities.ts";
 import { eventRecorder } from "#kube-client/events.ts";
 import { DNS_SERVICE, startClusterDns } from "#kube-node/cluster-dns.ts";
-import type { EvictionConfig } from "#kube-node/eviction-thresholds.ts";
+import type { KubeletSettings } from "#kube-node/kubelet-configuration.ts";
 import { startKubelet, type Kubelet } from "#kube-node/kubelet.ts";
 import { startPolicies } from "#kube-node/policies.ts";
 import { startProxy } from "#kube-node/proxy.ts";
@@ -45,7 +45,7 @@ export interface NodeSideOptions {
   readonly manifestFolder?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly NodeTaint[];
-  readonly eviction: EvictionConfig;
+  readonly kubelet: KubeletSettings;
   /** Among how many nodes the machine is shared now. */
   readonly sharedBy: () => number;
   /** What is the machine to a further node; undefined: the node is this machine. */
@@ -62,8 +62,6 @@ export interface NodeSide {
   close(keep: { readonly services: boolean }): void;
 }
 
-/** The most pods of one node: the kubelet's default. */
-const MOST_PODS = 110;
 const KUBELET_PORT = 10250;
 
 /** Makes the pods' network: before the API server listens on its gateway. */
@@ -175,8 +173,9 @@ async function kubeletOf(
       podCidrs,
       podNetwork,
       ...(options.manifestFolder === undefined ? {} : { manifestFolder: options.manifestFolder }),
-      maxPods: MOST_PODS,
-      eviction: options.eviction,
+      maxPods: options.kubelet.maxPods,
+      shutdown: options.kubelet.shutdown,
+      eviction: options.kubelet.eviction,
       // Another root's node leaves the known port to the machine's own.
       kubeletPort: options.instance === "" || options.machine ? KUBELET_PORT : 0,
       gantryVersion: gantryVersion(),

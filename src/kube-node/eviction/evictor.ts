@@ -83,7 +83,7 @@ export function startEvictor(deps: EvictorDeps): { close(): void } {
     const own = first.pod.spec?.terminationGracePeriodSeconds ?? 30;
     const graceSeconds = threshold.graceMs === 0 ? HARD_GRACE_SECONDS : Math.min(own, config.maxPodGraceSeconds);
     deps.events.record(first.pod, "Warning", "Evicted", message);
-    deps.evict(first.pod, { reason: "Evicted", message, graceSeconds });
+    deps.evict(first.pod, { reason: "Evicted", message, graceSeconds, isDisruption: true });
     waitingFor = { uid: first.pod.metadata.uid ?? "", until: clock.now() + LONGEST_WAIT_MS };
   };
   const again = (): void => {

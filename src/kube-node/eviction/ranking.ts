@@ -15,7 +15,11 @@ export interface PodStanding {
 const CRITICAL_PRIORITY = 2_000_000_000;
 
 export function isCritical(pod: Pod): boolean {
-  return isStatic(pod) || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY;
+  return isStatic(pod) || isCriticalByPriority(pod);
+}
+
+export function isCriticalByPriority({ spec }: Pod): boolean {
+  return (spec?.priority ?? 0) >= CRITICAL_PRIORITY;
 }
 
 /** Those that use more than they asked for come first, then those of low priority, then those that use most beyond their request. */

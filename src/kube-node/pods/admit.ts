@@ -1,7 +1,8 @@
-import type { Pod } from "#formats/kube-types.generated.ts";
+import type { AppArmorProfile, Container, Pod } from "#formats/kube-types.generated.ts";
 import { tolerated } from "#formats/tolerations.ts";
 import { isCritical } from "../eviction/ranking.ts";
 import type { Pressure } from "../eviction-thresholds.ts";
+import type { NodeDeps } from "../ports.ts";
 import { qosClass } from "./qos.ts";
 import type { PodFailure } from "./status-inputs.ts";
 
@@ -22,14 +23,21 @@ const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 ]);
 
 /** Pure: why this node will not run the pod at all, in the kubelet's words; undefined when it will. What Gantry cannot do is refused by name. */
-export function refusal(pod: Pod, pressures: ReadonlySet<Pressure>): PodFailure | undefined {
+export function refusal(
+  pod: Pod,
+  { pressures, stage, host }: Pick<NodeDeps, "pressures" | "stage" | "host">,
+): PodFailure | undefined {
   const { spec } = pod;
+  if (stage.isShuttingDown)
+    return { reason: "NodeShutdown", message: "Pod was rejected as the node is shutting down." };
   const pressed = pressureRefusal(pod, pressures);
   if (pressed !== undefined) return { reason: "Evicted", message: pressed };
   if (spec?.os?.name === "windows")
     return { reason: "PodOSNotSupported", message: "Failed to admit pod as the OS field doesn't match node OS" };
   const sysctl = forbiddenSysctl(pod);
   if (sysctl !== undefined) return { reason: "SysctlForbidden", message: `forbidden sysctl: ${sysctl}` };
+  if (!host.appArmor && wantsAppArmor(pod))
+    return { reason: "AppArmor", message: "Cannot enforce AppArmor: AppArmor is not enabled on the host" };
   const field = unsupportedField(pod);
   if (field !== undefined) return { reason: "UnsupportedField", message: `${field} is not supported by this node` };
   return undefined;
@@ -56,18 +64,28 @@ function forbiddenSysctl({ spec }: Pod): string | undefined {
   return undefined;
 }
 
+/** The profile that holds for a container: its own or its pod's. */
+export function appArmorProfileOf({ spec }: Pick<Pod, "spec">, container: Container): AppArmorProfile | undefined {
+  return container.securityContext?.appArmorProfile ?? spec?.securityContext?.appArmorProfile;
+}
+
+function wantsAppArmor({ spec }: Pod): boolean {
+  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
+  return containers.some(
+    (container) => (appArmorProfileOf({ spec }, container)?.type ?? "Unconfined") !== "Unconfined",
+  );
+}
+
 function unsupportedField({ spec }: Pod): string | undefined {
   if ((spec?.resourceClaims ?? []).length > 0) return "spec.resourceClaims";
   const lists = { containers: spec?.containers, initContainers: spec?.initContainers };
   for (const [list, containers] of Object.entries(lists)) {
     for (const [index, container] of (containers ?? []).entries()) {
       const at = `spec.${list}[${index}]`;
-      if ((container.volumeDevices ?? []).length > 0) return `${at}.volumeDevices`;
       const rule = container.restartPolicyRules?.find(({ action }) => action !== "Restart");
       if (rule) return `${at}.restartPolicyRules with action ${rule.action ?? ""}`;
-      const profile = container.securityContext?.appArmorProfile ?? spec?.securityContext?.appArmorProfile;
-      if (profile && profile.type !== "Unconfined")
-        return `${at}.securityContext.appArmorProfile of type ${profile.type}`;
+      if (appArmorProfileOf({ spec }, container)?.type === "RuntimeDefault")
+        return `${at}.securityContext.appArmorProfile of type RuntimeDefault`;
     }
   }
   return undefined;

@@ -58,7 +58,7 @@ export function podConditions(
     Ready: ready,
     ContainersReady: containersReady,
   };
-  Object.assign(own, resizeCondition(inputs));
+  Object.assign(own, resizeCondition(inputs), disruptionCondition(inputs));
   if (!done && pod.status?.conditions?.every(({ type }) => type !== "PodScheduled"))
     own["PodScheduled"] = { status: "True" };
   const others = (pod.status?.conditions ?? []).filter(({ type }) => !(type in own) && !RESIZE_CONDITIONS.has(type));
@@ -76,6 +76,13 @@ export const OWN_CONDITIONS: ReadonlySet<string> = new Set([
   "PodScheduled",
   ...RESIZE_CONDITIONS,
 ]);
+
+export const BY_KUBELET = "TerminationByKubelet";
+
+function disruptionCondition({ failure }: StatusInputs): Record<string, Partial<PodCondition>> {
+  if (!failure?.isDisruption) return {};
+  return { DisruptionTarget: { status: "True", reason: BY_KUBELET, message: failure.message } };
+}
 
 function resizeCondition({ resize }: StatusInputs): Record<string, Partial<PodCondition>> {
   if (!resize) return {};

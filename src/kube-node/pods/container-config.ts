@@ -13,6 +13,7 @@ import type { Image } from "#images/image-store.ts";
 import type { PortMapping } from "#network/networks.ts";
 import type { Container, Pod, SecurityContext } from "#formats/kube-types.generated.ts";
 import type { PreparedVolume } from "../volumes/pod-volumes.ts";
+import { appArmorProfileOf } from "./admit.ts";
 import { expand } from "./expand.ts";
 import { containerNameFor, LABEL, podLabels, SANDBOX_NAME } from "./labels.ts";
 import { podHostname } from "./network-files.ts";
@@ -57,6 +58,7 @@ export interface ContainerInputs {
   readonly domain: string;
   readonly nodeMemoryBytes: number;
   readonly lowestOomScoreAdj: number;
+  readonly limitsHugePages: boolean;
   /** As of NodeConfig. */
   readonly netns: string | undefined;
   /** The pod's own users; undefined: the machine's. */
@@ -97,6 +99,7 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     terminal: container.tty === true,
     stdin: container.stdin ? (container.stdinOnce ? "once" : "open") : "none",
     labels: { ...podLabels(pod, container.name, inputs.restartCount), [LABEL.sandboxId]: inputs.sandboxId },
+    ...devicesOf(container, inputs),
     mounts: [...mountsOf(container, inputs), terminationMount(container, inputs.terminationFile)],
     readonlyRoot: context.readOnlyRootFilesystem === true,
     namespaces: {
@@ -116,9 +119,9 @@ export function containerConfig(container: Container, inputs: ContainerInputs): 
     },
     networks: [],
     hostFiles: { hosts: inputs.hostsFile, resolvConf: inputs.resolvConfFile },
-    resources: containerResources(container.resources),
+    resources: containerResources(container.resources, inputs),
     oomScoreAdj: Math.max(inputs.lowestOomScoreAdj, oomScoreAdj(pod, container, inputs.nodeMemoryBytes)),
-    security: securityOf(context, inputs.allCapabilities, inputs.seccomp),
+    security: { ...securityOf(context, inputs.allCapabilities, inputs.seccomp), ...appArmorOf(pod, container) },
     stopSignal: stopSignalOf(container, image),
     log: POD_LOG,
     origin: { pod: { uid: pod.metadata.uid, resources: container.resources ?? {} } },
@@ -225,6 +228,22 @@ function hostPorts(pod: Pod): PortMapping[] {
   );
 }
 
+/** Claims of volumeMode Block, as devices at the paths that the container wants them at. */
+function devicesOf(container: Container, { pod, volumes }: ContainerInputs): Pick<ContainerConfig, "devices"> {
+  const devices = (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const volume = volumes.get(name);
+    if (!volume)
+      throw new GantryError(
+        "not-found",
+        `volume device "${name}" of container "${container.name}" names no volume of pod "${pod.metadata.name}"`,
+      );
+    if (!volume.isDevice)
+      throw new GantryError("invalid", `volume "${name}" has volumeMode Filesystem, but is specified in volumeDevices`);
+    return { hostPath: volume.path, containerPath: devicePath, access: volume.readonly ? "rm" : "rwm" };
+  });
+  return devices.length > 0 ? { devices } : {};
+}
+
 function mountsOf(container: Container, { pod, volumes, environment }: ContainerInputs): MountConfig[] {
   return (container.volumeMounts ?? []).map((mount): MountConfig => {
     const volume = volumes.get(mount.name);
@@ -233,6 +252,8 @@ function mountsOf(container: Container, { pod, volumes, environment }: Container
         "not-found",
         `volume mount "${mount.name}" of container "${container.name}" names no volume of pod "${pod.metadata.name}"`,
       );
+    if (volume.isDevice)
+      throw new GantryError("invalid", `volume "${mount.name}" has volumeMode Block, but is specified in volumeMounts`);
     const subPath = mount.subPathExpr === undefined ? mount.subPath : expand(mount.subPathExpr, environment);
     if (subPath !== undefined && (posix.isAbsolute(subPath) || subPath.split("/").includes("..")))
       throw new GantryError(
@@ -301,6 +322,13 @@ function groupsOf(pod: Pod): string[] {
   const context = pod.spec?.securityContext;
   const groups = [...(context?.supplementalGroups ?? []), ...(context?.fsGroup === undefined ? [] : [context.fsGroup])];
   return groups.map(String);
+}
+
+/** Privileged containers are never confined. */
+function appArmorOf(pod: Pod, container: Container): Pick<Security, "apparmor"> {
+  const profile = appArmorProfileOf(pod, container);
+  if (profile?.type !== "Localhost" || container.securityContext?.privileged) return {};
+  return { apparmor: profile.localhostProfile ?? "" };
 }
 
 function securityOf(

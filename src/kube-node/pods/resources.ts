@@ -12,7 +12,10 @@ const LARGEST_SHARES = 262_144;
 const UNLIMITED = -1;
 
 /** Pure: a container's requests and limits as cgroup settings (kubelet's kuberuntime_container_linux.go). */
-export function containerResources(resources: ResourceRequirements | undefined): OciResources {
+export function containerResources(
+  resources: ResourceRequirements | undefined,
+  { limitsHugePages }: { readonly limitsHugePages: boolean } = { limitsHugePages: false },
+): OciResources {
   const { requests, limits } = resources ?? {};
   const requested = quantityMillis(requests?.["cpu"] ?? limits?.["cpu"]);
   const quota = quantityMillis(limits?.["cpu"]);
@@ -21,7 +24,19 @@ export function containerResources(resources: ResourceRequirements | undefined):
     cpu: { shares: cpuShares(requested), ...(quota > 0 ? { quota: cpuQuota(quota), period: CPU_PERIOD_MICROS } : {}) },
     // Pods get no swap unless the node is told otherwise (NoSwap): memory plus swap equals memory.
     ...(memory > 0 ? { memory: { limit: memory, swap: memory } } : {}),
+    ...(limitsHugePages ? hugePageLimits(limits) : {}),
   };
+}
+
+/** Where huge pages are asked for: so many of each size, named as the cgroup files are (`2MB`, `1GB`). */
+function hugePageLimits(limits: Readonly<Record<string, string>> | undefined): Pick<OciResources, "hugepageLimits"> {
+  const hugepageLimits = Object.entries(limits ?? {}).flatMap(([name, quantity]) => {
+    const size = /^hugepages-(\d+)(Ki|Mi|Gi)$/.exec(name);
+    return size
+      ? [{ pageSize: `${size[1]}${(size[2] ?? "").replace("i", "B")}`, limit: quantityNumber(quantity) }]
+      : [];
+  });
+  return hugepageLimits.length > 0 ? { hugepageLimits } : {};
 }
 
 /** Pure: the same settings for what runs already: a limit that is not there is taken away. */

@@ -102,6 +102,7 @@ async function makeConfig(deps: NodeDeps, inputs: StartInputs) {
     domain: deps.config.clusterDomain,
     nodeMemoryBytes: deps.host.capacity().memoryBytes,
     lowestOomScoreAdj: deps.host.lowestOomScoreAdj,
+    limitsHugePages: deps.host.limitsHugePages,
     netns: deps.config.netns,
     users: deps.usersOf(pod),
   });

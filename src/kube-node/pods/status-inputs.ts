@@ -44,6 +44,8 @@ export interface PodFailure {
   readonly message: string;
   /** How long its containers have; the pod's own grace by default. */
   readonly graceSeconds?: number;
+  /** The pod could not help it (condition DisruptionTarget): a Job does not count it against its back-off limit. */
+  readonly isDisruption?: boolean;
 }
 
 /** Kubernetes' time format: RFC 3339 in whole seconds. */

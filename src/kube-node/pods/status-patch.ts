@@ -1,5 +1,5 @@
 import type { PodCondition, PodStatus } from "#formats/kube-types.generated.ts";
-import { OWN_CONDITIONS, RESIZE_CONDITIONS } from "./conditions.ts";
+import { BY_KUBELET, OWN_CONDITIONS, RESIZE_CONDITIONS } from "./conditions.ts";
 
 /** Fields that a later status may lack again. */
 const CLEARED = [
@@ -17,7 +17,7 @@ const CLEARED = [
  */
 export function statusPatch(status: PodStatus): object {
   const { conditions = [], podIPs, ...rest } = status;
-  const own = conditions.filter(({ type }) => OWN_CONDITIONS.has(type));
+  const own = conditions.filter(({ type, reason }) => OWN_CONDITIONS.has(type) || reason === BY_KUBELET);
   const over = Array.from(RESIZE_CONDITIONS).filter((type) => own.every((condition) => condition.type !== type));
   return {
     ...Object.fromEntries(CLEARED.map((field) => [field, null])),

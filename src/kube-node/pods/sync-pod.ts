@@ -66,9 +66,10 @@ async function noteRuns(state: PodState, observed: ObservedPod): Promise<void> {
 function noteRefusal(state: PodState, observed: ObservedPod): void {
   const { deps, pod } = state;
   if (state.failure || observed.sandbox || observed.current.size > 0) return;
-  const refused = refusal(pod, deps.pressures);
+  const refused = refusal(pod, deps);
   if (!refused) return;
-  state.failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
+  const isWhole = refused.message.startsWith("Pod was rejected");
+  state.failure = { ...refused, message: isWhole ? refused.message : `Pod was rejected: ${refused.message}` };
   deps.events.record(pod, "Warning", refused.reason, refused.message);
 }
 

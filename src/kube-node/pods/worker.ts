@@ -4,6 +4,7 @@ import { containerUsers } from "./container-users.ts";
 import { crashBackoff } from "./crash-backoff.ts";
 import { endPod, killAll } from "./end-pod.ts";
 import { tokenSource } from "./pod-context.ts";
+import { isRunning } from "./observed.ts";
 import { endIsDue, observe, podIps, type PodState, type WorkerDeps } from "./pod-state.ts";
 import { probeSet } from "./probe-set.ts";
 import { imagePuller } from "./pull-image.ts";
@@ -24,6 +25,8 @@ export interface PodWorker {
   refresh(): void;
   /** The node ends the pod: it fails with this reason. */
   evict(failure: PodFailure): void;
+  /** Resolves when a pod that the node ends has ended, and the API knows. */
+  whenEnded(): Promise<void>;
   /** The API no longer has the pod: what is left of it is ended at once. */
   orphan(): void;
   /** A static pod's mirror was made (again): it is told how the pod stands. */
@@ -73,6 +76,7 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
       state.failure = failure;
       loop.poke();
     },
+    whenEnded: () => loop.ended,
     orphan() {
       if (state.mode !== "run") return;
       state.mode = "orphaned";
@@ -100,13 +104,15 @@ export function podWorker(deps: WorkerDeps, first: Pod): PodWorker {
 }
 
 /** Runs the sync again as long as something happened meanwhile; one at a time. */
-function workLoop(state: PodState): { poke(): void } {
+function workLoop(state: PodState): { poke(): void; readonly ended: Promise<void> } {
+  const ended = Promise.withResolvers<void>();
   let dirty = false;
   let running = false;
   let failures = 0;
   const once = async (): Promise<void> => {
     try {
       await (endIsDue(state) ? endPod(state) : syncPod(state));
+      if (hasEnded(state)) await state.writer.flushed().then(ended.resolve);
       failures = 0;
     } catch (error) {
       const { name, namespace } = state.pod.metadata;
@@ -123,11 +129,18 @@ function workLoop(state: PodState): { poke(): void } {
     running = false;
   };
   return {
+    ended: ended.promise,
     poke() {
       dirty = true;
       if (!running) void run();
     },
   };
+}
+
+function hasEnded(state: PodState): boolean {
+  if (state.mode === "gone") return true;
+  const { sandbox, current } = observe(state);
+  return state.failure !== undefined && !isRunning(sandbox) && !Array.from(current.values()).some(isRunning);
 }
 
 /** One timer for the worker: the earliest wish counts. */

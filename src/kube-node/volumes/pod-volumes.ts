@@ -21,6 +21,8 @@ import { giveTreeToGroup } from "./fs-group.ts";
 export interface PreparedVolume {
   readonly path: string;
   readonly readonly: boolean;
+  /** A block device, for volumeDevices. */
+  readonly isDevice?: boolean;
 }
 
 export interface PreparedVolumes {
@@ -52,7 +54,9 @@ export async function preparePodVolumes(inputs: VolumeInputs): Promise<PreparedV
   );
   const renewals = prepared.flatMap(({ renewAt }) => (renewAt === undefined ? [] : [renewAt]));
   return {
-    byName: new Map(prepared.map(({ name, path, readonly }) => [name, { path, readonly }])),
+    byName: new Map(
+      prepared.map(({ name, path, readonly, isDevice }) => [name, { path, readonly, ...(isDevice && { isDevice }) }]),
+    ),
     renewAt: renewals.length > 0 ? Math.min(...renewals) : undefined,
   };
 }
@@ -179,6 +183,12 @@ async function prepareClaim(inputs: VolumeInputs, volume: Volume, claimName: str
   else if (!(await exists(path)))
     throw new GantryError("not-found", `persistent volume "${bound.metadata.name}": path "${path}" does not exist`);
   const readonly = volume.persistentVolumeClaim?.readOnly === true;
+  if (bound.spec?.volumeMode === "Block") {
+    // An absolute link to a device, as /dev/disk/by-id has them, counts.
+    if (!(await stat(path)).isBlockDevice())
+      throw new GantryError("invalid", `persistent volume "${bound.metadata.name}": ${path} is not a block device`);
+    return { path, readonly, isDevice: true };
+  }
   const { fsGroup, fsGroupChangePolicy } = inputs.pod.spec?.securityContext ?? {};
   // Host paths stay whose they are.
   if (fsGroup !== undefined && !readonly && !bound.spec?.hostPath)
