@@ -24,7 +24,7 @@ export async function shutDownPods(deps: ShutdownDeps, { totalMs, criticalMs }: 
 }
 
 async function endGroup({ workers, events, clock }: ShutdownDeps, pods: readonly Pod[], ms: number): Promise<void> {
-  const ends = pods.map((pod) => {
+  const ends = pods.map(async (pod) => {
     const own = pod.spec?.terminationGracePeriodSeconds ?? 30;
     const worker = workers.get(pod.metadata.uid ?? "");
     events.record(pod, "Normal", "NodeShutdown", MESSAGE);
@@ -34,7 +34,7 @@ async function endGroup({ workers, events, clock }: ShutdownDeps, pods: readonly
       graceSeconds: Math.min(own, ms / 1000),
       isDisruption: true,
     });
-    return worker?.whenEnded();
+    await worker?.whenEnded();
   });
   if (ends.length === 0) return;
   const over = Promise.withResolvers<void>();
