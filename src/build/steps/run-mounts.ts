@@ -138,9 +138,12 @@ async function engineMount(run: BuildRun, mount: RunMount, withSource: WithSourc
   if (type === "tmpfs")
     return { kind: "tmpfs", target, options: mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`] };
   if (type === "bind") return bindMount(run, mount, withSource);
+  // Without a `from` to begin with, the source is a place in the cache.
+  const below = mount.from === undefined ? trimmed(mount.source) : "";
   return {
     kind: "bind",
     source: await cacheDirectory(run, mount, withSource),
+    ...(below !== "" && { subpath: below }),
     target,
     readonly: mount.readonly,
     create: false,
