@@ -135,4 +135,18 @@ test("topology-mode Auto gives each zone endpoints in proportion to its processo
     body: { metadata: { labels: { "topology.kubernetes.io/zone": null } } },
   });
   await until(cluster, RESOURCES.endpointslices, "no hints", (all) => hinted(all).length === 0);
+  const problem =
+    "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes, addressType: IPv4";
+  const events = await until(cluster, RESOURCES.events, "told why", (all) =>
+    all.some(({ message }) => message === problem),
+  );
+  const told = events.filter(
+    ({ involvedObject }) => involvedObject.name === "web" && involvedObject.kind === "Service",
+  );
+  assert.ok(told.some(({ type, reason }) => type === "Warning" && reason === "TopologyAwareHintsDisabled"));
+  const enabled = told.filter(({ reason }) => reason === "TopologyAwareHintsEnabled");
+  assert.deepEqual(
+    enabled.map(({ message, count }) => [message, count]),
+    [["Topology Aware Hints has been enabled, addressType: IPv4", 1]],
+  );
 });

@@ -2,6 +2,7 @@ import { isGantryError } from "#base/errors.ts";
 import { objectKey } from "#formats/kube-object.ts";
 import { RESOURCES } from "#formats/kube-resources.ts";
 import type { EndpointSlice, Node, Pod, Service } from "#formats/kube-types.generated.ts";
+import type { EventRecorder } from "#kube-client/events.ts";
 import type { Handler, Informer } from "#kube-client/informer.ts";
 import type { WorkQueue } from "#kube-client/work-queue.ts";
 import { controller, enqueueFrom, informerOf, type Controller, type ControllerContext } from "../shared/controller.ts";
@@ -21,6 +22,7 @@ interface Parts {
   readonly nodes: Informer<Node>;
   readonly slices: Informer<EndpointSlice>;
   readonly expected: Expectations<EndpointSlice>;
+  readonly events: EventRecorder;
 }
 
 /** Keeps the EndpointSlices of services with a selector. */
@@ -34,6 +36,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
     nodes: informerOf(context, RESOURCES.nodes),
     slices,
     expected: expectations<EndpointSlice>(slices, objectKey),
+    events: context.events("endpoint-slice-controller"),
   };
   const { services, pods, nodes } = parts;
   return controller(context, {
@@ -88,10 +91,25 @@ async function reconcile(parts: Parts, key: string): Promise<void> {
   }
   if (!hasSelector(service) || service.metadata.deletionTimestamp || !parts.expected.satisfied(key)) return;
   const groups = desiredGroups(service, selectedPods(service, parts.pods), (name) => zone(parts.nodes.cache.get(name)));
-  const hinted = wantsTopologyHints(service)
-    ? withTopologyHints(groups, zoneShares(parts.nodes.cache.values()))
-    : groups;
-  await write(parts, key, planSlices(service, hinted, existing));
+  if (!wantsTopologyHints(service)) return write(parts, key, planSlices(service, groups, existing));
+  const hadHints = existing.some(({ endpoints }) => endpoints?.some(({ hints }) => hints?.forZones !== undefined));
+  const hinted = withTopologyHints(groups, zoneShares(parts.nodes.cache.values()));
+  await write(parts, key, planSlices(service, hinted.groups, existing));
+  for (const [addressType, problem] of hinted.problems) tell(parts, service, addressType, problem, hadHints);
+}
+
+/** As k8s.io/endpointslice topologycache: what stands against hints each time, that there are some once. */
+function tell(
+  { events }: Parts,
+  service: Service,
+  addressType: string,
+  problem: string | undefined,
+  hadHints: boolean,
+): void {
+  const message = (text: string): string => `${text}, addressType: ${addressType}`;
+  if (problem !== undefined) events.record(service, "Warning", "TopologyAwareHintsDisabled", message(problem));
+  else if (!hadHints)
+    events.record(service, "Normal", "TopologyAwareHintsEnabled", message("Topology Aware Hints has been enabled"));
 }
 
 async function write({ context, expected }: Parts, key: string, plan: SlicePlan): Promise<void> {

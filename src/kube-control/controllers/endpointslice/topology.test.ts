@@ -14,7 +14,7 @@ function hints(zones: readonly string[], shares: ReadonlyMap<string, number> | u
   const endpoints = new Map(
     zones.map((zone, index): [string, Endpoint] => [`${index}`, { addresses: [`10.0.0.${index}`], zone }]),
   );
-  const [group] = withTopologyHints([{ addressType: "IPv4", ports: [], endpoints }], shares);
+  const [group] = withTopologyHints([{ addressType: "IPv4", ports: [], endpoints }], shares).groups;
   const counts: Record<string, number> = {};
   for (const { hints: each } of group?.endpoints.values() ?? []) {
     const zone = each?.forZones?.[0]?.name ?? "none";
@@ -51,4 +51,34 @@ test("an endpoint serves its own zone, unless another would have too few", () =>
   assert.deepEqual(hints(["a", "a", "a"], even), { none: 3 }, "two zones need two each");
   assert.deepEqual(hints(["a"], even), { none: 1 });
   assert.deepEqual(hints(["a", "b"], undefined), { none: 2 });
+});
+
+test("what stands against hints is said as Kubernetes says it", () => {
+  const even = new Map([
+    ["a", 0.5],
+    ["b", 0.5],
+  ]);
+  const problem = (
+    zones: readonly (string | undefined)[],
+    shares?: ReadonlyMap<string, number>,
+  ): string | undefined => {
+    const endpoints = new Map(
+      zones.map((zone, index): [string, Endpoint] => [
+        `${index}`,
+        { addresses: [`10.0.0.${index}`], ...(zone === undefined ? {} : { zone }) },
+      ]),
+    );
+    return withTopologyHints([{ addressType: "IPv4", ports: [], endpoints }], shares).problems.get("IPv4");
+  };
+  assert.equal(problem(["a", "b"], even), undefined);
+  assert.equal(
+    problem(["a", "b"]),
+    "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes",
+  );
+  assert.equal(problem(["a"], even), "Insufficient number of endpoints (1 endpoints, 2 zones)");
+  assert.equal(
+    problem(["a", "a", "b"], even),
+    "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold (3 endpoints, 2 zones)",
+  );
+  assert.equal(problem(["a", undefined], even), "One or more endpoints do not have a zone specified");
 });

@@ -31,14 +31,23 @@ export function zoneShares(nodes: Iterable<Node>): ReadonlyMap<string, number> |
   return new Map(Array.from(cpus, ([zone, cpu]) => [zone, cpu / total]));
 }
 
+export interface HintedGroups {
+  readonly groups: PortGroup[];
+  /** By address type: why the endpoints have no zones, in Kubernetes' words; undefined where they have. */
+  readonly problems: ReadonlyMap<string, string | undefined>;
+}
+
 /** Pure: the groups with a zone for each ready endpoint; without any when the endpoints cannot be shared out fairly. */
 export function withTopologyHints(
   groups: readonly PortGroup[],
   shares: ReadonlyMap<string, number> | undefined,
-): PortGroup[] {
-  return groups.map((group) => {
+): HintedGroups {
+  const problems = new Map<string, string | undefined>();
+  const hinted = groups.map((group) => {
     const ready = Array.from(group.endpoints).filter(([, { conditions }]) => conditions?.ready !== false);
-    const zones = shares && shareOut(ready, shares);
+    const shared = shareOut(ready, shares);
+    const zones = shared.kind === "shared" ? shared.zones : undefined;
+    problems.set(group.addressType, shared.kind === "shared" ? problems.get(group.addressType) : shared.problem);
     const endpoints = new Map(
       Array.from(group.endpoints, ([uid, endpoint]): [string, Endpoint] => {
         const zone = zones?.get(uid);
@@ -49,23 +58,40 @@ export function withTopologyHints(
     );
     return { ...group, endpoints };
   });
+  return { groups: hinted, problems };
 }
+
+type Shared =
+  | { readonly kind: "shared"; readonly zones: ReadonlyMap<string, string> }
+  | { readonly kind: "not-shared"; readonly problem: string };
+
+const notShared = (problem: string): Shared => ({ kind: "not-shared", problem });
 
 function shareOut(
   ready: readonly (readonly [string, Endpoint])[],
-  shares: ReadonlyMap<string, number>,
-): ReadonlyMap<string, string> | undefined {
+  shares: ReadonlyMap<string, number> | undefined,
+): Shared {
+  if (!shares)
+    return notShared("Insufficient Node information: allocatable CPU or zone not specified on one or more nodes");
   const count = ready.length;
+  const counts = `(${count} endpoints, ${shares.size} zones)`;
   const minimum = new Map(Array.from(shares, ([zone, share]) => [zone, Math.ceil((share * count) / (1 + OVERLOAD))]));
   const least = Array.from(minimum.values()).reduce((sum, each) => sum + each, 0);
-  if (shares.size > count || least > count) return undefined;
+  if (shares.size > count) return notShared(`Insufficient number of endpoints ${counts}`);
+  if (least > count)
+    return notShared(
+      `Unable to allocate minimum required endpoints to each zone without exceeding overload threshold ${counts}`,
+    );
   const members = new Map<string, string[]>(Array.from(shares.keys(), (zone) => [zone, []]));
   for (const [uid, { zone }] of ready) {
-    if (zone === undefined) return undefined;
+    if (zone === undefined) return notShared("One or more endpoints do not have a zone specified");
     members.set(zone, [...(members.get(zone) ?? []), uid]);
   }
   for (const [zone, needed] of minimum) fill(zone, needed, members, (giver) => (shares.get(giver) ?? 0) * count);
-  return new Map(Array.from(members).flatMap(([zone, uids]) => uids.map((uid): [string, string] => [uid, zone])));
+  const zones = new Map(
+    Array.from(members).flatMap(([zone, uids]) => uids.map((uid): [string, string] => [uid, zone])),
+  );
+  return { kind: "shared", zones };
 }
 
 /** Moves endpoints to a zone that has fewer than it needs, out of those that have more than their share: the richest first. */
