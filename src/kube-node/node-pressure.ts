@@ -4,7 +4,7 @@ import { startEvictor } from "./eviction/evictor.ts";
 import type { ImageGc } from "./eviction/image-gc.ts";
 import type { PodStanding } from "./eviction/ranking.ts";
 import { readSignals } from "./eviction/readings.ts";
-import { LABEL } from "./pods/labels.ts";
+import { LABEL, podUidOf } from "./pods/labels.ts";
 import { isRunning, observePod } from "./pods/observed.ts";
 import { podDirectory } from "./pods/pod-context.ts";
 import type { PodWorkers } from "./pods/pod-workers.ts";
@@ -40,7 +40,7 @@ export function watchNodePressure(
     isEnding(uid) {
       const { sandbox, current } = observePod(
         uid,
-        engine.list().filter((each) => uid === podUid(each.config.labels)),
+        engine.list().filter((each) => uid === podUidOf(each)),
       );
       return isRunning(sandbox) || Array.from(current.values()).some(isRunning);
     },
@@ -51,10 +51,6 @@ export function watchNodePressure(
       report();
     },
   });
-}
-
-function podUid(labels: Readonly<Record<string, string>>): string | undefined {
-  return labels[LABEL.podUid];
 }
 
 async function standings(
@@ -79,14 +75,14 @@ async function standings(
 }
 
 async function processesOf({ engine }: NodeDeps, pod: Pod): Promise<PodStanding> {
-  const running = engine.list().filter((each) => isRunning(each) && podUid(each.config.labels) === pod.metadata.uid);
+  const running = engine.list().filter((each) => isRunning(each) && podUidOf(each) === pod.metadata.uid);
   const counts = await Promise.all(running.map(({ id }) => engine.processes(id).catch(() => [])));
   return { pod, containers: [], used: counts.reduce((sum, processes) => sum + processes.length, 0) };
 }
 
 /** Its volumes, and what its containers have written. */
 async function diskOf(deps: NodeDeps, pod: Pod): Promise<PodStanding> {
-  const own = deps.engine.list().filter((each) => podUid(each.config.labels) === pod.metadata.uid);
+  const own = deps.engine.list().filter((each) => podUidOf(each) === pod.metadata.uid);
   const containers = await Promise.all(
     own
       .filter(({ config }) => config.imageId !== undefined)

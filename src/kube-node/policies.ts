@@ -11,7 +11,7 @@ import type { InformerFactory } from "#kube-client/informer-factory.ts";
 import { NO_POLICIES, openPolicyRules, type PolicyTable } from "#network/policy-rules.ts";
 import type { ApiLink } from "./api-link.ts";
 import { nodeEngine } from "./node-engine.ts";
-import { LABEL, runtimeUid, SANDBOX_NAME } from "./pods/labels.ts";
+import { LABEL, podUidOf, runtimeUid, SANDBOX_NAME } from "./pods/labels.ts";
 import { isRunning } from "./pods/observed.ts";
 import { compilePolicy, type CompiledPolicy } from "./policy/compile-policy.ts";
 import { policyModel, type PolicyPod } from "./policy/policy-model.ts";
@@ -87,7 +87,8 @@ export async function startPolicies(deps: PoliciesDeps): Promise<Policies> {
     // Before anything of the pod runs that could speak to somebody.
     engine.events(({ type, action, attributes }) => {
       if (type !== "network" || (action !== "connect" && action !== "disconnect")) return;
-      const pod = cluster.podOf(engine.find(attributes["container"] ?? "")?.config.labels[LABEL.podUid] ?? "");
+      const container = engine.find(attributes["container"] ?? "");
+      const pod = cluster.podOf((container && podUidOf(container)) ?? "");
       if (!pod) return;
       model.podChanged(pod.pod.metadata.uid ?? "", pod);
       if (action === "connect") look();
@@ -111,8 +112,9 @@ export async function startPolicies(deps: PoliciesDeps): Promise<Policies> {
 function localAddresses(engine: Pick<Engine, "list">): Map<string, readonly string[]> {
   const addresses = new Map<string, readonly string[]>();
   for (const container of engine.list()) {
-    const { [LABEL.podUid]: uid, [LABEL.containerName]: name } = container.config.labels;
-    if (uid === undefined || name !== SANDBOX_NAME || !isRunning(container)) continue;
+    const uid = podUidOf(container);
+    if (uid === undefined || container.config.labels[LABEL.containerName] !== SANDBOX_NAME || !isRunning(container))
+      continue;
     const own = container.endpoints.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]).filter((address) => address !== "");
     if (own.length > 0) addresses.set(uid, own);
   }

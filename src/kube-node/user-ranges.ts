@@ -1,6 +1,6 @@
 import type { Engine, UserNamespaceMaps } from "#containers/engine.ts";
 import type { Pod } from "#formats/kube-types.generated.ts";
-import { LABEL } from "./pods/labels.ts";
+import { podUidOf } from "./pods/labels.ts";
 
 /** Every pod with users of its own has this many, which no other pod and no process outside has (kubelet's userns manager). */
 const IDS = 65_536;
@@ -20,10 +20,10 @@ export function userRanges(engine: Pick<Engine, "list">): (pod: Pod) => UserName
     const uid = metadata.uid ?? "";
     const taken = new Set<number>();
     let own: number | undefined;
-    for (const { config } of engine.list()) {
-      const first = config.namespaces.user?.uidMappings[0]?.hostID;
+    for (const container of engine.list()) {
+      const first = container.config.namespaces.user?.uidMappings[0]?.hostID;
       if (first === undefined) continue;
-      const owner = config.labels[LABEL.podUid] ?? "";
+      const owner = podUidOf(container) ?? "";
       reserved.delete(owner);
       taken.add(Math.floor(first / IDS));
       if (owner === uid) own = Math.floor(first / IDS);

@@ -34,7 +34,7 @@ export function containerIndex(engine: Pick<Engine, "list" | "events" | "find">)
       const found: Container[] = [];
       for (const id of idsOf.get(podUid) ?? []) {
         const container = engine.find(id);
-        if (container) found.push(container);
+        if (container && podUidOf(container) === podUid) found.push(container);
       }
       return found;
     },

@@ -55,8 +55,10 @@ export function containerNameFor(pod: Pod, containerName: string, restartCount: 
   return `k8s_${containerName}_${name}_${namespace}_${uid}_${restartCount}`;
 }
 
-export function podUidOf(container: Container): string | undefined {
-  return container.config.labels[LABEL.podUid];
+/** The pod that a container was made for; undefined for others, whatever labels their image gave them (CVE-2026-53488's kind). */
+export function podUidOf({ config }: Pick<Container, "config">): string | undefined {
+  const origin = config.origin?.["pod"] as { uid?: string } | undefined;
+  return origin?.uid;
 }
 
 /** The sandbox whose namespaces the container joined. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { ContainerStats, Engine } from "#containers/engine.ts";
 import type { Clock } from "#base/clock.ts";
 import { isGantryError } from "#base/errors.ts";
-import { LABEL, SANDBOX_NAME } from "../pods/labels.ts";
+import { LABEL, podUidOf, SANDBOX_NAME } from "../pods/labels.ts";
 import { isRunning } from "../pods/observed.ts";
 
 export interface CpuUsage {
@@ -76,8 +76,10 @@ export function usageReader(
     async pods() {
       const fresh = new Map<string, Sample>();
       const pods = new Map<string, PodUsage & { containers: ContainerUsage[] }>();
-      for (const { id, config, state } of engine.list().filter(isRunning)) {
-        const { [LABEL.podUid]: uid, [LABEL.containerName]: name = "" } = config.labels;
+      for (const container of engine.list().filter(isRunning)) {
+        const { id, config, state } = container;
+        const uid = podUidOf(container);
+        const { [LABEL.containerName]: name = "" } = config.labels;
         if (uid === undefined || (state.status !== "running" && state.status !== "paused")) continue;
         const read = await readOne(id, fresh).catch((error: unknown) => {
           // It ended between the list and the reading.
