@@ -206,7 +206,7 @@ describe("the cache", () => {
     assert.notEqual(await run(anew, "cat", "/uuid"), await run(first, "cat", "/uuid"));
   });
 
-  test("the configuration is part of the key", async () => {
+  test("the configuration is part of the key (CVE-2024-24557)", async () => {
     const made = async (env: string): Promise<string> =>
       run(await build(`FROM busybox\nENV X=${env}\nRUN echo $X > /x`), "cat", "/x");
     assert.deepEqual([await made("1"), await made("2"), await made("1")], ["1", "2", "1"]);
