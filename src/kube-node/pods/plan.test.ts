@@ -32,7 +32,7 @@ function ran(
     id,
     createdAt: NOW + restartCount,
     state,
-    config: { labels } as unknown as EngineContainer["config"],
+    config: { labels, origin: { pod: { uid: pod.metadata.uid } } } as unknown as EngineContainer["config"],
     endpoints: [],
   } as unknown as EngineContainer;
 }
