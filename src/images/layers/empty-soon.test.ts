@@ -8,7 +8,7 @@ import { emptySoon } from "./empty-soon.ts";
 function tree(): { top: string; trash: string; outside: string } {
   const top = mkdtempSync(join(tmpdir(), "gantry-empty-"));
   const [trash, outside] = [join(top, "trash"), join(top, "outside")];
-  mkdirSync(join(trash, "a/work/work"), { recursive: true });
+  mkdirSync(join(trash, "a", "work", "work"), { recursive: true });
   mkdirSync(outside);
   writeFileSync(join(outside, "kept"), "");
   writeFileSync(join(trash, "a/snapshot.json"), "{}");
